@@ -1,0 +1,94 @@
+//! Answers from memory: no call here waits for disk, but for a verdict asked before memory is filled.
+
+use super::Engine;
+use super::memory::{LaneState, Memory};
+use crate::error::Result;
+use crate::model::{Mode, Playable, Reason, RowId, Verdict, content_id};
+use crate::plan::{Due, Urge, due};
+
+impl Engine {
+    /// May the renderer play this now? Until memory is filled this is one indexed read.
+    pub fn verdict(&self, content: String) -> Result<Verdict> {
+        let content = content_id(content)?;
+        let now = self.clock.now_ms();
+        {
+            let memory = self.memory();
+            if memory.is_filled() {
+                return Ok(memory.verdict(&content, &self.policy, now));
+            }
+        }
+        let sessions = self.store.read(|rows| rows.summaries_of_content(&content))?;
+        Ok(self.memory().verdict_on(&content, sessions.iter(), &self.policy, now))
+    }
+
+    /// The verdicts of everything stored that would not play offline now, by content id.
+    pub fn unready(&self) -> Vec<Verdict> {
+        let now = self.clock.now_ms();
+        let memory = self.memory();
+        let mut unready: Vec<Verdict> = memory
+            .content_ids()
+            .map(|content| memory.verdict(content, &self.policy, now))
+            .filter(|verdict| verdict.playable != Playable::Offline)
+            .collect();
+        unready.sort_by(|a, b| a.content_id.cmp(&b.content_id));
+        unready
+    }
+
+    /// Somebody waits for this content: its sessions go first, and waits that no server asked for are skipped, once.
+    pub async fn want(&self, content: String) -> Result<()> {
+        let content = content_id(content)?;
+        self.wait_until_filled().await?;
+        let mut memory = self.memory();
+        for row in memory.rows_of_content(&content).to_vec() {
+            memory.urges.insert(row, Urge::Clicked);
+            let Some(lane) = memory.sessions.get(&row).map(|session| session.lane) else {
+                continue;
+            };
+            if let Some(lane) = memory.lanes.get_mut(&lane) {
+                lane.not_before_ms = 0;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nothing more can be done for a content now. If so, that it was wanted is forgotten.
+    pub fn settled(&self, content: &str) -> bool {
+        let now = self.clock.now_ms();
+        let mut memory = self.memory();
+        if !memory.is_filled() {
+            return false;
+        }
+        let scope = memory.scope(&self.policy, now);
+        let rows = memory.rows_of_content(content).to_vec();
+        let outstanding = |row: &RowId| {
+            let Some(session) = memory.sessions.get(row) else {
+                return false;
+            };
+            let Some(lane) = memory.lanes.get(&session.lane) else {
+                return false;
+            };
+            if memory.tasks.values().any(|task| task.kind.row() == Some(*row)) {
+                return true;
+            }
+            let can_run = can_run(lane, scope.mode) && lane.not_before_ms <= now;
+            let is_due = || {
+                matches!(
+                    due(session, &memory.facts(lane), &scope, memory.urge(*row)),
+                    Due::Now(_)
+                )
+            };
+            can_run && (Memory::awaits_probe(lane) || is_due())
+        };
+        if rows.iter().any(outstanding) {
+            return false;
+        }
+        for row in rows {
+            memory.urges.remove(&row);
+        }
+        true
+    }
+}
+
+fn can_run(lane: &LaneState, mode: Mode) -> bool {
+    mode == Mode::Repair && lane.deferred != Some(Reason::NoDriver)
+}

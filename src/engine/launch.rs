@@ -1,0 +1,244 @@
+//! Opening a store is a launch: observe, compare, and start new generations where a binding changed. Costs one commit
+//! and a look at each lane, whatever the number of stored sessions.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use super::memory::Memory;
+use super::{Engine, Place, blocking, lock};
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::model::{Cdm, Change, Lane, Launch, LaunchId, PartialPlatform, PlatformInfo, Policy, Snapshot};
+use crate::plan;
+use crate::probe::{self, Machine};
+use crate::store::{Rows, Store, Tx};
+
+const MAX_LOCK_WAIT_MS: u64 = 600_000;
+const HISTORY_LIMIT: u32 = 1_000;
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OpenOptions {
+    pub directory: String,
+    pub platform: PlatformInfo,
+    #[serde(default)]
+    pub policy: Policy,
+    #[serde(default)]
+    pub lock_wait_ms: u64,
+}
+
+/// What a launch found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LaunchReport {
+    pub launch_id: LaunchId,
+    /// No launch was recorded before this one.
+    pub first_run: bool,
+    pub changes: Vec<Change>,
+    /// Active sessions that are not proven in their lane's current generation.
+    pub suspects: i64,
+    /// What was regained from a damaged database; null: nothing was damaged.
+    pub recovered: Option<()>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct HistoryOptions {
+    limit: Option<u32>,
+}
+
+impl Engine {
+    /// Opens the store in its directory and records a launch.
+    ///
+    /// Fails with `ERR_INVALID_ARGUMENT`, `ERR_IN_USE`, `ERR_READ_ONLY`, `ERR_DISK_FULL`, `ERR_NEWER_DATABASE`,
+    /// `ERR_CORRUPT_DATABASE` or `ERR_STORAGE`.
+    pub async fn open(options: OpenOptions, clock: Arc<dyn Clock>) -> Result<(Self, LaunchReport)> {
+        if options.directory.is_empty() || options.directory.contains('\0') {
+            return Err(Error::invalid("directory", "must be a path"));
+        }
+        let policy = Arc::new(options.policy.validate().map_err(|error| error.within("policy"))?);
+        let platform = options.platform.check().map_err(|error| error.within("platform"))?;
+        let place = Place {
+            directory: options.directory.into(),
+            lock_wait: Duration::from_millis(options.lock_wait_ms.min(MAX_LOCK_WAIT_MS)),
+        };
+
+        let opened = blocking(move || {
+            let snapshot = snapshot(platform, probe::probe());
+            let memory = Arc::new(Mutex::new(Memory::new(snapshot)));
+            let observed = Arc::clone(&memory);
+            let observer = Box::new(move |changes| lock(&observed).apply(changes));
+            let store = Store::open(&place.directory, place.lock_wait, observer)?;
+            Ok::<_, Error>((Arc::new(store), memory))
+        });
+        let (store, memory) = opened.await??;
+
+        let (filled_sender, filled) = watch::channel(false);
+        let engine = Self {
+            store,
+            memory,
+            clock,
+            policy,
+            filled,
+        };
+        let report = engine.launch().await?;
+        engine.fill(filled_sender);
+        Ok((engine, report))
+    }
+
+    async fn launch(&self) -> Result<LaunchReport> {
+        let now = self.clock.now_ms();
+        let snapshot = self.memory().snapshot.clone();
+        let job = move |tx: &mut Tx<'_>| {
+            let launch = tx.insert_launch(now, &snapshot, &[])?;
+            let report = observe(tx, launch, &snapshot)?;
+            Ok((report, tx.lanes()?, tx.debts()?))
+        };
+        let (report, lanes, debts) = self.store.write(job).await?;
+        let mut memory = self.memory();
+        memory.launch = report.launch_id;
+        memory.run = report.launch_id << 20;
+        for lane in lanes {
+            memory.set_lane(lane);
+        }
+        memory.debts.extend(debts.into_iter().map(|debt| (debt.id, debt)));
+        tracing::info!(
+            launch = report.launch_id,
+            changes = report.changes.len(),
+            suspects = report.suspects,
+            "launch"
+        );
+        Ok(report)
+    }
+
+    /// Reads every session into memory, in the background.
+    fn fill(&self, filled: watch::Sender<bool>) {
+        let store = Arc::clone(&self.store);
+        let memory = Arc::clone(&self.memory);
+        tokio::task::spawn_blocking(move || {
+            let read = store.read_all_summaries(|chunk| {
+                lock(&memory).fill(chunk);
+                // Nobody waits any more when the engine is gone.
+                !filled.is_closed()
+            });
+            match read {
+                Ok(()) => {
+                    lock(&memory).filled();
+                    let _ = filled.send(true);
+                }
+                Err(error) => tracing::error!(%error, "stored sessions could not be read into memory"),
+            }
+        });
+    }
+
+    /// Facts that come late, such as a CDM's version. Compares again with the launch before this one.
+    pub async fn update_platform(&self, partial: PartialPlatform) -> Result<LaunchReport> {
+        let partial = partial.check()?;
+        let (launch, snapshot) = {
+            let mut memory = self.memory();
+            // At once, so that two calls side by side do not lose each other's facts.
+            memory.snapshot = merge(memory.snapshot.clone(), partial);
+            (memory.launch, memory.snapshot.clone())
+        };
+        self.store.write(move |tx| observe(tx, launch, &snapshot)).await
+    }
+
+    /// Launches, newest first.
+    pub async fn history(&self, options: &str) -> Result<Vec<Launch>> {
+        let options: HistoryOptions = crate::model::parse_json(options)?;
+        let limit = options.limit.unwrap_or(50);
+        if !(1..=HISTORY_LIMIT).contains(&limit) {
+            return Err(Error::invalid(
+                "limit",
+                format!("a whole number from 1 to {HISTORY_LIMIT}"),
+            ));
+        }
+        self.read(move |rows| rows.launches(limit)).await
+    }
+}
+
+/// Records what a launch observed: its changes, and a new generation in every lane whose binding differs.
+fn observe(tx: &mut Tx<'_>, launch: LaunchId, snapshot: &Snapshot) -> Result<LaunchReport> {
+    let before = tx.launch_before(launch)?;
+    let changes = before
+        .as_ref()
+        .map(|before| snapshot.changes_since(&before.platform))
+        .unwrap_or_default();
+    tx.save_launch(launch, snapshot, &changes)?;
+    let mut suspects = 0;
+    for lane in tx.lanes()? {
+        let lane = observe_lane(tx, lane, launch, snapshot)?;
+        suspects += count_suspects(tx, &lane, snapshot)?;
+    }
+    Ok(LaunchReport {
+        launch_id: launch,
+        first_run: before.is_none(),
+        changes,
+        suspects,
+        recovered: None,
+    })
+}
+
+fn observe_lane(tx: &mut Tx<'_>, mut lane: Lane, launch: LaunchId, snapshot: &Snapshot) -> Result<Lane> {
+    let observed = plan::observe(&lane, snapshot, launch);
+    if observed.new_generation {
+        lane.generation += 1;
+        tracing::info!(lane = lane.id, generation = lane.generation, "a lane's binding changed");
+    }
+    if observed.binding != lane.binding {
+        lane.binding = observed.binding;
+        lane.binding_launch = launch;
+        tx.save_lane(&lane)?;
+    }
+    Ok(lane)
+}
+
+fn count_suspects(rows: &Rows<'_>, lane: &Lane, snapshot: &Snapshot) -> Result<i64> {
+    let observed = plan::observes_cdm(snapshot, &lane.key.key_system);
+    rows.count_suspects(lane.id, observed.then_some(lane.generation))
+}
+
+fn snapshot(platform: PlatformInfo, machine: Machine) -> Snapshot {
+    let os = platform.os.unwrap_or_default();
+    Snapshot {
+        app: platform.app,
+        electron: platform.electron,
+        chromium: platform.chromium,
+        node: platform.node,
+        cdms: platform.cdms,
+        os_name: os.name.or(machine.os_name),
+        os_version: os.version.or(machine.os_version),
+        arch: platform.arch.or(Some(machine.arch)),
+        profile: platform.profile,
+        machine_hash: platform
+            .machine
+            .as_deref()
+            .map(probe::hash_machine_id)
+            .or(machine.machine_hash),
+    }
+}
+
+fn merge(mut snapshot: Snapshot, partial: PartialPlatform) -> Snapshot {
+    let os = partial.os.unwrap_or_default();
+    snapshot.app = partial.app.unwrap_or(snapshot.app);
+    snapshot.electron = partial.electron.unwrap_or(snapshot.electron);
+    snapshot.chromium = partial.chromium.unwrap_or(snapshot.chromium);
+    snapshot.node = partial.node.or(snapshot.node);
+    snapshot.os_name = os.name.or(snapshot.os_name);
+    snapshot.os_version = os.version.or(snapshot.os_version);
+    snapshot.arch = partial.arch.or(snapshot.arch);
+    snapshot.profile = partial.profile.or(snapshot.profile);
+    snapshot.machine_hash = partial
+        .machine
+        .as_deref()
+        .map(probe::hash_machine_id)
+        .or(snapshot.machine_hash);
+    for Cdm { key_system, version } in partial.cdms.into_iter().flatten() {
+        snapshot.cdms.retain(|cdm| cdm.key_system != key_system);
+        snapshot.cdms.push(Cdm { key_system, version });
+    }
+    snapshot
+}

@@ -1,0 +1,254 @@
+//! The app's own calls: put, list, find, remove.
+
+use std::collections::BTreeMap;
+
+use super::debts::{claim_id, forgive, remove};
+use super::view::stored_session;
+use super::{Engine, lock};
+use crate::error::{Error, Result};
+use crate::lifecycle::{Context, proof_of_new_row};
+use crate::model::{
+    Binding, Filter, FindQuery, Lane, LaneId, LaneKey, LaunchId, NewSession, Proof, RowId, Session, SessionInput,
+    Snapshot, Standing, StoredSession, content_id, content_key_ids,
+};
+use crate::store::Tx;
+
+const MAX_PUT: usize = 100_000;
+
+impl Engine {
+    /// Stores sessions. One that matches (lane, contentId, sessionId) is updated; an id that the row once had, put
+    /// without `proven`, matches that row too. `replace`: the contents' other sessions are removed and become debt.
+    pub async fn put(&self, inputs: Vec<SessionInput>, replace: bool) -> Result<Vec<StoredSession>> {
+        if inputs.len() > MAX_PUT {
+            return Err(Error::invalid("sessions", format!("at most {MAX_PUT} at a time")));
+        }
+        let mut checked = Vec::with_capacity(inputs.len());
+        for (at, input) in inputs.into_iter().enumerate() {
+            checked.push(
+                input
+                    .check(&self.policy)
+                    .map_err(|error| error.within(&format!("[{at}]")))?,
+            );
+        }
+        let (launch, run, snapshot) = {
+            let memory = self.memory();
+            (memory.launch, memory.run, memory.snapshot.clone())
+        };
+        let policy = std::sync::Arc::clone(&self.policy);
+        let now = self.clock.now_ms();
+        let job = move |tx: &mut Tx<'_>| {
+            let cx = Context {
+                now,
+                launch,
+                run,
+                policy: &policy,
+            };
+            let mut ids = Vec::with_capacity(checked.len());
+            for input in &checked {
+                ids.push(put_one(tx, input, &snapshot, cx)?);
+            }
+            if replace {
+                remove_replaced(tx, &checked, &ids)?;
+            }
+            ids.into_iter().map(|id| tx.session(id)).collect::<Result<Vec<_>>>()
+        };
+        let sessions = self.store.write(job).await?;
+        Ok(self.view(sessions.into_iter().flatten()))
+    }
+
+    pub async fn list(&self, filter: Filter) -> Result<Vec<StoredSession>> {
+        let sessions = match &filter.content_id {
+            Some(content_id) => {
+                let content_id = content_id.clone();
+                self.read(move |rows| rows.sessions_of_content(&content_id)).await?
+            }
+            None => self.read(|rows| rows.all_sessions()).await?,
+        };
+        let matches = |session: &StoredSession| {
+            let is = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
+            is(&filter.origin, &session.lane.origin)
+                && is(&filter.partition, &session.lane.partition)
+                && is(&filter.key_system, &session.lane.key_system)
+                && filter
+                    .account
+                    .as_ref()
+                    .is_none_or(|account| session.account.as_ref() == Some(account))
+                && filter.state.is_none_or(|state| session.state == state)
+                && filter.suspect.is_none_or(|suspect| session.suspect == suspect)
+        };
+        let mut found = self.view(sessions.into_iter());
+        found.retain(matches);
+        Ok(found)
+    }
+
+    /// The sessions of a content, or those that share a key id with `keyIds` or `initData`; of both, if both are given.
+    pub async fn find(&self, query: FindQuery) -> Result<Vec<StoredSession>> {
+        let (content_id, key_ids) = query.check()?;
+        let read = move |rows: &crate::store::Rows<'_>| {
+            let Some(key_ids) = key_ids else {
+                return rows.sessions_of_content(content_id.as_deref().unwrap_or_default());
+            };
+            let mut found = BTreeMap::new();
+            for key_id in key_ids {
+                found.extend(
+                    rows.sessions_with_key(key_id)?
+                        .into_iter()
+                        .map(|session| (session.id, session)),
+                );
+            }
+            let of_content = |session: &Session| content_id.as_ref().is_none_or(|id| session.content_id == *id);
+            Ok(found.into_values().filter(of_content).collect())
+        };
+        let sessions = self.read(read).await?;
+        Ok(self.view(sessions.into_iter()))
+    }
+
+    /// Forgets a content. Its sessions become release debt in the same transaction. Unknown contents are fine.
+    pub async fn remove_content(&self, content: String) -> Result<()> {
+        let content = content_id(content)?;
+        self.store
+            .write(move |tx| {
+                tx.sessions_of_content(&content)?
+                    .iter()
+                    .try_for_each(|session| remove(tx, session))
+            })
+            .await
+    }
+
+    pub(super) fn view(&self, sessions: impl Iterator<Item = Session>) -> Vec<StoredSession> {
+        let now = self.clock.now_ms();
+        let memory = lock(&self.memory);
+        sessions
+            .filter_map(|session| stored_session(&session, &memory, &self.policy, now))
+            .collect()
+    }
+}
+
+fn put_one(tx: &mut Tx<'_>, input: &NewSession, snapshot: &Snapshot, cx: Context<'_>) -> Result<RowId> {
+    let lane = lane_for(tx, &input.lane, snapshot, cx.launch)?;
+    forgive(tx, lane.id, &input.session_id)?;
+    let known = matching_row(tx, input, lane.id)?;
+    let mut session = match &known {
+        Some(session) => update(session.clone(), input),
+        None => new_session(input, lane.id),
+    };
+    if let Some(key_ids) = proof_of_new_row(input) {
+        claim_id(tx, known.as_ref().map(|row| row.id), lane.id, &input.session_id, cx)?;
+        let lane = tx.lane(lane.id)?.unwrap_or(lane);
+        session.key_ids = key_ids;
+        session.ever_proven = true;
+        session.standing = Standing {
+            reason: None,
+            proof: Some(Proof {
+                generation: lane.generation,
+                launch: cx.launch,
+                at_ms: cx.now,
+            }),
+            checked_generation: Some(lane.generation),
+            ..Standing::unproven(input.expiration_ms)
+        };
+    }
+    if session.id == 0 {
+        session.id = tx.insert_session(&session)?;
+    } else {
+        tx.save_session(&session)?;
+    }
+    let named = match (&session.init_data_type, &session.init_data) {
+        (Some(kind), Some(data)) => content_key_ids(kind, data),
+        _ => Vec::new(),
+    };
+    tx.index_keys(session.id, &session.key_ids)?;
+    tx.index_keys(session.id, &input.key_ids)?;
+    tx.index_keys(session.id, &named)?;
+    Ok(session.id)
+}
+
+fn matching_row(tx: &Tx<'_>, input: &NewSession, lane: LaneId) -> Result<Option<Session>> {
+    let mut rows = tx.sessions_of_content(&input.content_id)?;
+    rows.retain(|row| row.lane == lane);
+    if let Some(at) = rows.iter().position(|row| row.session_id == input.session_id) {
+        return Ok(Some(rows.swap_remove(at)));
+    }
+    if input.proven.is_none() {
+        for row in rows {
+            if tx.had_id(row.id, &input.session_id)? {
+                return Ok(Some(row));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn new_session(input: &NewSession, lane: LaneId) -> Session {
+    let blank = Session {
+        id: 0,
+        lane,
+        content_id: input.content_id.clone(),
+        session_id: input.session_id.clone(),
+        account: None,
+        init_data_type: None,
+        init_data: None,
+        key_ids: input.key_ids.clone(),
+        license_url: None,
+        capabilities: input.capabilities.clone(),
+        last_played_at_ms: None,
+        rules: input.rules.clone(),
+        canary: input.canary,
+        metadata: None,
+        ever_proven: false,
+        request_id: None,
+        standing: Standing::unproven(input.expiration_ms),
+        pending: None,
+    };
+    update(blank, input)
+}
+
+/// What an app puts again replaces what it put before; what it leaves out stays.
+fn update(known: Session, input: &NewSession) -> Session {
+    let mut session = known;
+    session.account = input.account.clone().or(session.account);
+    if input.init_data.is_some() {
+        session.init_data_type = input.init_data_type.clone();
+        session.init_data = input.init_data.clone();
+    }
+    session.license_url = input.license_url.clone().or(session.license_url);
+    if !input.capabilities.audio.is_empty() || !input.capabilities.video.is_empty() {
+        session.capabilities = input.capabilities.clone();
+    }
+    session.last_played_at_ms = input.last_played_at_ms.or(session.last_played_at_ms);
+    if input.rules != crate::model::Rules::default() {
+        session.rules = input.rules.clone();
+    }
+    session.canary |= input.canary;
+    session.metadata = input.metadata.clone().or(session.metadata);
+    session
+}
+
+fn lane_for(tx: &mut Tx<'_>, key: &LaneKey, snapshot: &Snapshot, launch: LaunchId) -> Result<Lane> {
+    if let Some(lane) = tx.lane_by_key(key)? {
+        return Ok(lane);
+    }
+    let mut lane = Lane {
+        id: 0,
+        key: key.clone(),
+        generation: 1,
+        binding: Binding::of(snapshot, &key.key_system),
+        binding_launch: launch,
+        witness: None,
+        capability: None,
+        capability_launch: None,
+    };
+    lane.id = tx.insert_lane(&lane)?;
+    Ok(lane)
+}
+
+fn remove_replaced(tx: &mut Tx<'_>, inputs: &[NewSession], kept: &[RowId]) -> Result<()> {
+    for input in inputs {
+        for row in tx.sessions_of_content(&input.content_id)? {
+            if !kept.contains(&row.id) {
+                remove(tx, &row)?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,291 @@
+//! What the engine knows without asking the disk. Every stored session has a compact entry.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use super::wire::Counters;
+use crate::clock::Millis;
+use crate::model::{
+    Capability, Connectivity, Debt, DebtId, Generation, Lane, LaneId, LaunchId, Policy, Reason, RowId, SessionSummary,
+    Snapshot, Verdict,
+};
+use crate::plan::{self, LaneFacts, Scope, Urge};
+use crate::store::Change;
+
+pub type TaskId = u64;
+pub type PhaseId = u64;
+
+/// One piece of work that is out with a driver.
+#[derive(Debug, Clone)]
+pub struct Task {
+    pub phase: PhaseId,
+    pub lane: LaneId,
+    /// The lane's generation when the task went out: what it proves, it proves for this one.
+    pub generation: Generation,
+    pub kind: TaskKind,
+    /// An outcome is being recorded; a second one is stale.
+    pub completing: bool,
+}
+
+#[derive(Debug, Clone)]
+pub enum TaskKind {
+    Probe,
+    Check {
+        row: RowId,
+        session_id: String,
+        alone: bool,
+    },
+    License {
+        row: RowId,
+        request_id: String,
+    },
+    Verify {
+        row: RowId,
+        session_id: String,
+        alone: bool,
+    },
+    Adopt {
+        row: RowId,
+        session_id: String,
+    },
+    Release {
+        debt: DebtId,
+    },
+}
+
+impl TaskKind {
+    pub fn row(&self) -> Option<RowId> {
+        match self {
+            Self::Check { row, .. }
+            | Self::License { row, .. }
+            | Self::Verify { row, .. }
+            | Self::Adopt { row, .. } => Some(*row),
+            Self::Probe | Self::Release { .. } => None,
+        }
+    }
+}
+
+/// A lane, and how it fares in this process.
+#[derive(Debug)]
+pub struct LaneState {
+    pub lane: Lane,
+    /// The generation in which this launch has probed the lane.
+    pub probed: Option<Generation>,
+    pub deferred: Option<Reason>,
+    /// After a phase that could not start, or a CDM that is not there yet.
+    pub not_before_ms: Millis,
+    pub attempts: u32,
+    pub phase: Option<PhaseId>,
+}
+
+pub struct Memory {
+    pub launch: LaunchId,
+    pub snapshot: Snapshot,
+    pub connectivity: Connectivity,
+    /// Counts runs across launches.
+    pub run: i64,
+    pub sessions: HashMap<RowId, SessionSummary>,
+    by_content: HashMap<Arc<str>, Vec<RowId>>,
+    pub lanes: BTreeMap<LaneId, LaneState>,
+    pub debts: BTreeMap<DebtId, Debt>,
+    pub urges: HashMap<RowId, Urge>,
+    /// Sessions whose "not there" has to be seen once more, alone.
+    pub alone: HashSet<RowId>,
+    pub tasks: HashMap<TaskId, Task>,
+    pub counters: Counters,
+    last_id: u64,
+    /// While the entries are read in the background: rows that a commit has told us of since.
+    fresher: Option<HashSet<RowId>>,
+}
+
+impl Memory {
+    pub fn new(snapshot: Snapshot) -> Self {
+        Self {
+            launch: 0,
+            snapshot,
+            connectivity: Connectivity::Unknown,
+            run: 0,
+            sessions: HashMap::new(),
+            by_content: HashMap::new(),
+            lanes: BTreeMap::new(),
+            debts: BTreeMap::new(),
+            urges: HashMap::new(),
+            alone: HashSet::new(),
+            tasks: HashMap::new(),
+            counters: Counters::default(),
+            last_id: 0,
+            fresher: Some(HashSet::new()),
+        }
+    }
+
+    pub fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    pub fn scope(&self, policy: &Policy, now: Millis) -> Scope {
+        Scope {
+            now,
+            launch: self.launch,
+            connectivity: self.connectivity,
+            mode: policy.mode,
+            relicense_expired: policy.relicense_expired,
+        }
+    }
+
+    pub fn facts(&self, lane: &LaneState) -> LaneFacts {
+        LaneFacts {
+            id: lane.lane.id,
+            key: lane.lane.key.clone(),
+            generation: lane.lane.generation,
+            cdm_observed: plan::observes_cdm(&self.snapshot, &lane.lane.key.key_system),
+            capability: lane.lane.capability,
+            deferred: lane.deferred,
+        }
+    }
+
+    pub fn urge(&self, row: RowId) -> Urge {
+        self.urges.get(&row).copied().unwrap_or(Urge::None)
+    }
+
+    pub fn rows_of_content(&self, content_id: &str) -> &[RowId] {
+        self.by_content.get(content_id).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn content_ids(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.by_content.keys()
+    }
+
+    pub fn is_filled(&self) -> bool {
+        self.fresher.is_none()
+    }
+
+    /// The verdict on `sessions`, all those of a content.
+    pub fn verdict_on<'a>(
+        &self,
+        content_id: &str,
+        sessions: impl Iterator<Item = &'a SessionSummary>,
+        policy: &Policy,
+        now: Millis,
+    ) -> Verdict {
+        let sessions: Vec<_> = sessions
+            .filter_map(|session| Some((session, self.facts(self.lanes.get(&session.lane)?))))
+            .collect();
+        let judged: Vec<_> = sessions.iter().map(|(session, facts)| (*session, facts)).collect();
+        plan::verdict(content_id, &judged, &self.scope(policy, now))
+    }
+
+    pub fn verdict(&self, content_id: &str, policy: &Policy, now: Millis) -> Verdict {
+        let sessions = self
+            .rows_of_content(content_id)
+            .iter()
+            .filter_map(|row| self.sessions.get(row));
+        self.verdict_on(content_id, sessions, policy, now)
+    }
+
+    /// Whether this launch still has to ask the renderer what the lane can do.
+    pub fn awaits_probe(lane: &LaneState) -> bool {
+        lane.probed != Some(lane.lane.generation)
+    }
+
+    /// What a commit changed. Called by the store's writer, in order.
+    pub fn apply(&mut self, changes: Vec<Change>) {
+        for change in changes {
+            match change {
+                Change::Session(session) => {
+                    self.mark_fresher(session.id);
+                    self.set_session(session);
+                }
+                Change::SessionRemoved(id) => {
+                    self.mark_fresher(id);
+                    self.remove_session(id);
+                }
+                Change::Lane(lane) => self.set_lane(lane),
+                Change::Debt(debt) => {
+                    self.debts.insert(debt.id, debt);
+                }
+                Change::DebtRemoved(id) => {
+                    self.debts.remove(&id);
+                }
+            }
+        }
+    }
+
+    /// Entries read in the background; what a commit has told since is fresher.
+    pub fn fill(&mut self, sessions: Vec<SessionSummary>) {
+        for session in sessions {
+            let stale = self
+                .fresher
+                .as_ref()
+                .is_none_or(|fresher| fresher.contains(&session.id));
+            if !stale {
+                self.set_session(session);
+            }
+        }
+    }
+
+    pub fn filled(&mut self) {
+        self.fresher = None;
+    }
+
+    pub fn set_lane(&mut self, lane: Lane) {
+        match self.lanes.get_mut(&lane.id) {
+            Some(state) => state.lane = lane,
+            None => {
+                let state = LaneState {
+                    lane,
+                    probed: None,
+                    deferred: None,
+                    not_before_ms: 0,
+                    attempts: 0,
+                    phase: None,
+                };
+                self.lanes.insert(state.lane.id, state);
+            }
+        }
+    }
+
+    /// A probe's answer that is now recorded.
+    pub fn probed(&mut self, lane: LaneId, capability: Capability, now: Millis, policy: &Policy) {
+        let Some(state) = self.lanes.get_mut(&lane) else { return };
+        if capability == Capability::Unavailable {
+            state.attempts += 1;
+            state.deferred = Some(Reason::Unavailable);
+            state.not_before_ms = policy.retry_at(now, state.attempts, None);
+        } else {
+            state.attempts = 0;
+            state.deferred = None;
+            state.probed = Some(state.lane.generation);
+        }
+    }
+
+    fn mark_fresher(&mut self, id: RowId) {
+        if let Some(fresher) = &mut self.fresher {
+            fresher.insert(id);
+        }
+    }
+
+    fn set_session(&mut self, session: SessionSummary) {
+        if !self.sessions.contains_key(&session.id) {
+            self.by_content
+                .entry(Arc::clone(&session.content_id))
+                .or_default()
+                .push(session.id);
+        }
+        self.sessions.insert(session.id, session);
+    }
+
+    fn remove_session(&mut self, id: RowId) {
+        self.urges.remove(&id);
+        self.alone.remove(&id);
+        let Some(session) = self.sessions.remove(&id) else {
+            return;
+        };
+        if let Some(rows) = self.by_content.get_mut(&session.content_id) {
+            rows.retain(|row| *row != id);
+            if rows.is_empty() {
+                self.by_content.remove(&session.content_id);
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Brings the rooms together: launch, poll, complete, verdict. A state machine that does no EME and no network: the
+//! host asks [`Engine::poll`] what may run now, runs it with a driver, and reports with [`Engine::complete`].
+//!
+//! Truth is in the store. [`memory`] holds a compact copy for verdicts and scheduling, which the store's writer
+//! updates after each commit and before the answer to whoever made it, and what lives only as long as the process:
+//! phases and tasks that are out, lanes that are deferred, whom somebody waits for.
+
+mod answers;
+mod complete;
+mod debts;
+mod launch;
+mod library;
+mod memory;
+mod poll;
+mod view;
+mod wire;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::model::Policy;
+use crate::store::{Rows, Store};
+use memory::Memory;
+
+pub use launch::{LaunchReport, OpenOptions};
+pub use wire::{Completed, Counters, PhaseOrder, Poll, TaskOrder};
+
+pub struct Engine {
+    store: Arc<Store>,
+    memory: Arc<Mutex<Memory>>,
+    clock: Arc<dyn Clock>,
+    policy: Arc<Policy>,
+    /// Becomes true when every stored session is in memory.
+    filled: watch::Receiver<bool>,
+}
+
+impl Engine {
+    /// The policy in force.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Ends the writer thread after what is queued, and lets go of the directory. Every later call fails with
+    /// `ERR_CLOSED`; verdicts go on from memory. Idempotent.
+    pub async fn close(&self) -> Result<()> {
+        let store = Arc::clone(&self.store);
+        blocking(move || store.close()).await
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        lock(&self.memory)
+    }
+
+    /// Reads what is committed, off the calling thread.
+    async fn read<T: Send + 'static>(&self, read: impl FnOnce(&Rows<'_>) -> Result<T> + Send + 'static) -> Result<T> {
+        let store = Arc::clone(&self.store);
+        blocking(move || store.read(read)).await?
+    }
+
+    async fn wait_until_filled(&self) -> Result<()> {
+        let mut filled = self.filled.clone();
+        filled
+            .wait_for(|filled| *filled)
+            .await
+            .map(|_| ())
+            .map_err(|_| Error::Closed)
+    }
+}
+
+/// Nothing that holds this lock can leave the memory half changed, so a panic elsewhere does not forbid its use.
+fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs blocking work off the calling thread.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::Internal(error.to_string()))
+}
+
+/// Where and how to open a store.
+struct Place {
+    directory: PathBuf,
+    lock_wait: Duration,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! Stored rows as the host sees them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::memory::Memory;
+use super::wire::DriverSession;
+use crate::clock::Millis;
+use crate::model::{Debt, LaneKey, Policy, Session, State, StoredSession};
+use crate::plan;
+
+/// `None`: the lane is not known (yet), so neither is whether the session may be trusted.
+pub fn stored_session(session: &Session, memory: &Memory, policy: &Policy, now: Millis) -> Option<StoredSession> {
+    let lane = memory.lanes.get(&session.lane)?;
+    let trusted = plan::is_trusted(&session.summary(), &memory.facts(lane), &memory.scope(policy, now));
+    let standing = &session.standing;
+    let pending = session.pending.as_ref();
+    Some(StoredSession {
+        id: session.id,
+        content_id: session.content_id.clone(),
+        lane: lane.lane.key.clone(),
+        session_id: session.session_id.clone(),
+        account: session.account.clone(),
+        init_data_type: session.init_data_type.clone(),
+        init_data: session.init_data.as_ref().map(|data| STANDARD.encode(data)),
+        key_ids: session.key_ids.clone(),
+        expiration: standing.expiration_ms,
+        license_url: session.license_url.clone(),
+        capabilities: session.capabilities.clone(),
+        last_played_at: session.last_played_at_ms,
+        rules: session.rules.clone(),
+        canary: session.canary,
+        metadata: session.metadata.clone(),
+        state: standing.state,
+        suspect: standing.state == State::Active && !trusted,
+        reason: standing.reason,
+        proven_at: standing.proof.map(|proof| proof.at_ms),
+        next_attempt_at: pending
+            .and_then(|pending| pending.next_attempt_at_ms)
+            .or(standing.next_attempt_at_ms),
+    })
+}
+
+/// `session_id`: the one to work on, which for a pending licence is not the row's.
+pub fn driver_session(session: &Session, session_id: &str, lane: &LaneKey, policy: &Policy) -> DriverSession {
+    DriverSession {
+        content_id: Some(session.content_id.clone()),
+        lane: lane.clone(),
+        session_id: session_id.to_owned(),
+        account: session.account.clone(),
+        init_data_type: session.init_data_type.clone(),
+        init_data: session.init_data.as_ref().map(|data| STANDARD.encode(data)),
+        key_ids: session.key_ids.clone(),
+        license_url: session.license_url.clone(),
+        capabilities: session.capabilities.clone(),
+        rules: session.rules.clone(),
+        metadata: session.metadata.clone(),
+        key_status_wait_ms: policy.key_status_wait_ms,
+    }
+}
+
+pub fn debt_session(debt: &Debt, lane: &LaneKey, policy: &Policy) -> DriverSession {
+    DriverSession {
+        content_id: None,
+        lane: lane.clone(),
+        session_id: debt.session_id.clone(),
+        account: None,
+        init_data_type: debt.init_data_type.clone(),
+        init_data: None,
+        key_ids: debt.key_ids.clone(),
+        license_url: None,
+        capabilities: debt.capabilities.clone(),
+        rules: crate::model::Rules::default(),
+        metadata: None,
+        key_status_wait_ms: policy.key_status_wait_ms,
+    }
+}

@@ -1,0 +1,17 @@
+//! Release debt: an old session id still to be removed from the CDM.
+
+use super::{Capabilities, DebtId, KeyId, LaneId};
+use crate::clock::Millis;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Debt {
+    pub id: DebtId,
+    pub lane: LaneId,
+    pub session_id: String,
+    pub capabilities: Capabilities,
+    pub init_data_type: Option<String>,
+    /// What the licence showed: a session with none of them is somebody else's by now.
+    pub key_ids: Vec<KeyId>,
+    pub attempts: u32,
+    pub next_attempt_at_ms: Option<Millis>,
+}

@@ -1,0 +1,111 @@
+//! What an app may set, with a default and a unit in the name of every field.
+
+use serde::{Deserialize, Serialize};
+
+use super::words::words;
+use crate::clock::Millis;
+use crate::error::{Error, Result};
+
+words! {
+    /// `observe` detects and reports, and does nothing else.
+    Mode { Repair = "repair", Observe = "observe" }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Policy {
+    pub mode: Mode,
+    /// Sessions of one lane that are handed out at a time.
+    pub batch_size: u32,
+    /// Licence requests in parallel inside a lane's one MediaKeys.
+    pub license_concurrency: u32,
+    /// How long a loaded session may show no key status before it counts as hollow.
+    pub key_status_wait_ms: Millis,
+    /// How long a phase may wait for the origin's lock and for its MediaKeys.
+    pub start_phase_timeout_ms: Millis,
+    /// How long one check, verification, adoption or release may take.
+    pub task_timeout_ms: Millis,
+    /// How long one licence may take, its request included.
+    pub license_timeout_ms: Millis,
+    /// The first wait after a failure; it doubles with each further one.
+    pub backoff_base_ms: Millis,
+    /// The longest wait after a failure, a server's Retry-After included.
+    pub backoff_max_ms: Millis,
+    /// How long after a first strike a second one counts.
+    pub strike_spacing_ms: Millis,
+    /// Whether an expired licence is licensed again without being asked for.
+    pub relicense_expired: bool,
+    /// Whether the query of a licence URL is kept.
+    pub keep_license_query: bool,
+    /// The default of `ensurePlayable`'s `timeoutMs`.
+    pub ensure_playable_timeout_ms: Millis,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Repair,
+            batch_size: 25,
+            license_concurrency: 4,
+            key_status_wait_ms: 2_000,
+            start_phase_timeout_ms: 60_000,
+            task_timeout_ms: 30_000,
+            license_timeout_ms: 30_000,
+            backoff_base_ms: 5_000,
+            backoff_max_ms: 6 * 3_600_000,
+            strike_spacing_ms: 60_000,
+            relicense_expired: true,
+            keep_license_query: false,
+            ensure_playable_timeout_ms: 15_000,
+        }
+    }
+}
+
+impl Policy {
+    pub fn validate(self) -> Result<Self> {
+        const DAY_MS: Millis = 86_400_000;
+        let counts = [
+            ("batchSize", self.batch_size, 25),
+            ("licenseConcurrency", self.license_concurrency, 16),
+        ];
+        for (field, value, max) in counts {
+            if !(1..=max).contains(&value) {
+                return Err(Error::invalid(field, format!("a whole number from 1 to {max}")));
+            }
+        }
+        let durations = [
+            ("keyStatusWaitMs", self.key_status_wait_ms),
+            ("startPhaseTimeoutMs", self.start_phase_timeout_ms),
+            ("taskTimeoutMs", self.task_timeout_ms),
+            ("licenseTimeoutMs", self.license_timeout_ms),
+            ("backoffBaseMs", self.backoff_base_ms),
+            ("backoffMaxMs", self.backoff_max_ms),
+            ("strikeSpacingMs", self.strike_spacing_ms),
+            ("ensurePlayableTimeoutMs", self.ensure_playable_timeout_ms),
+        ];
+        for (field, value) in durations {
+            if !(1..=DAY_MS).contains(&value) {
+                return Err(Error::invalid(field, "milliseconds, from 1 to one day"));
+            }
+        }
+        Ok(self)
+    }
+
+    /// The wait after the `attempts`th failure in a row (1 is the first).
+    pub fn backoff_ms(&self, attempts: u32) -> Millis {
+        let doublings = attempts.saturating_sub(1).min(30);
+        self.backoff_base_ms
+            .saturating_mul(1 << doublings)
+            .min(self.backoff_max_ms)
+    }
+
+    /// When to try again after a failure that the server may have dated. Never beyond `backoff_max_ms`, so that no
+    /// clock and no server can postpone work for years.
+    pub fn retry_at(&self, now: Millis, attempts: u32, retry_after_ms: Option<Millis>) -> Millis {
+        let wait = match retry_after_ms {
+            Some(asked) => asked.clamp(0, self.backoff_max_ms),
+            None => self.backoff_ms(attempts),
+        };
+        now.saturating_add(wait)
+    }
+}

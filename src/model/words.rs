@@ -1,0 +1,106 @@
+//! The closed lists of words that are persisted or cross into JavaScript, each in one table.
+
+/// Declares an enum with its one table of words: `as_str`, its inverse, and all values for tests and user interfaces.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+        pub enum $name { $($(#[$variant_meta])* #[serde(rename = $word)] $variant),+ }
+
+        impl $name {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+
+            pub fn parse(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|value| value.as_str() == word)
+            }
+        }
+    };
+}
+pub(crate) use words;
+
+words! {
+    /// The persisted states of a stored session (design section 5). Proven, suspect and unsupported are derived.
+    State { Active = "active", Lost = "lost", Expired = "expired", Blocked = "blocked" }
+}
+
+words! {
+    /// What the host knows of the network. `unknown` is treated as online; online is never proof.
+    Connectivity { Online = "online", Offline = "offline", Unknown = "unknown" }
+}
+
+words! {
+    /// What a user interface offers, as a translation key.
+    Action {
+        Play = "play",
+        Try = "try",
+        Connect = "connect",
+        SignIn = "sign-in",
+        FreeDevice = "free-device",
+        ChangeLocation = "change-location",
+        Renew = "renew",
+        Wait = "wait",
+        DownloadAgain = "download-again",
+    }
+}
+
+words! {
+    /// Why a stored session stands as it does, or why its work waits.
+    Reason {
+        // suspect
+        NeverProven = "never-proven",
+        NewGeneration = "new-generation",
+        CdmNotObserved = "cdm-not-observed",
+        ExpirationPassed = "expiration-passed",
+        PlaybackBroken = "playback-broken",
+        // lost
+        Gone = "gone",
+        Hollow = "hollow",
+        ForeignKeys = "foreign-keys",
+        SystemIdChanged = "system-id-changed",
+        LoadFailed = "load-failed",
+        Released = "released",
+        IdReused = "id-reused",
+        // expired
+        Expired = "expired",
+        // blocked
+        Auth = "auth",
+        Geo = "geo",
+        Entitlement = "entitlement",
+        OfflineNotAllowed = "offline-not-allowed",
+        DeviceLimit = "device-limit",
+        Concurrency = "concurrency",
+        Revoked = "revoked",
+        Rejected = "rejected",
+        Unverified = "unverified",
+        // waiting
+        InUse = "in-use",
+        KeysNotReady = "keys-not-ready",
+        Throttled = "throttled",
+        Unreachable = "unreachable",
+        ServerError = "server-error",
+        Timeout = "timeout",
+        CatalogueChanged = "catalogue-changed",
+        OpenInPlayer = "open-in-player",
+        // of the lane or the content, never of a row
+        NoLicenseData = "no-license-data",
+        Offline = "offline",
+        NoDriver = "no-driver",
+        Unavailable = "unavailable",
+        Unsupported = "unsupported",
+        Unknown = "unknown",
+    }
+}
+
+impl Reason {
+    /// Of a lost session: the CDM no longer holds our licence under the old id. A hollow leftover is still ours.
+    pub fn leaves_stale_id(self) -> bool {
+        matches!(
+            self,
+            Self::Gone | Self::ForeignKeys | Self::SystemIdChanged | Self::Released | Self::IdReused
+        )
+    }
+}

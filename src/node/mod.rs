@@ -1,0 +1,179 @@
+//! The binding: convert, call, convert. Values cross as JSON text, errors as JSON in an error's message (`js/native.js`
+//! turns them into `OfflineSessionsError`s). No decisions, no threadsafe functions.
+
+mod log;
+
+use std::sync::Arc;
+
+use napi_derive::napi;
+use serde::Serialize;
+
+use crate::clock::SystemClock;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::model::{Connectivity, Reason, parse_json};
+
+#[napi_derive::module_init]
+fn init() {
+    log::init();
+}
+
+/// The engine of one open store.
+#[napi]
+pub struct NativeEngine {
+    engine: Arc<Engine>,
+    launch: String,
+}
+
+#[napi]
+impl NativeEngine {
+    /// Opens a store and records a launch. `options`: JSON of `OpenOptions`.
+    #[napi(factory)]
+    pub async fn open(options: String) -> napi::Result<NativeEngine> {
+        let options = parse_json(&options).map_err(coded)?;
+        let (engine, report) = Engine::open(options, Arc::new(SystemClock)).await.map_err(coded)?;
+        Ok(Self {
+            engine: Arc::new(engine),
+            launch: json(&report)?,
+        })
+    }
+
+    /// The `LaunchReport` of `open`, as JSON.
+    #[napi(getter, catch_unwind)]
+    pub fn launch(&self) -> String {
+        self.launch.clone()
+    }
+
+    /// The policy in force, as JSON.
+    #[napi(getter, catch_unwind)]
+    pub fn policy(&self) -> napi::Result<String> {
+        json(self.engine.policy())
+    }
+
+    #[napi]
+    pub async fn update_platform(&self, platform: String) -> napi::Result<String> {
+        let platform = parse_json(&platform).map_err(coded)?;
+        reply(self.engine.update_platform(platform).await)
+    }
+
+    #[napi]
+    pub async fn put(&self, sessions: String, replace: bool) -> napi::Result<String> {
+        let sessions = parse_json(&sessions).map_err(coded)?;
+        reply(self.engine.put(sessions, replace).await)
+    }
+
+    #[napi]
+    pub async fn list(&self, filter: String) -> napi::Result<String> {
+        let filter = parse_json(&filter).map_err(coded)?;
+        reply(self.engine.list(filter).await)
+    }
+
+    #[napi]
+    pub async fn find(&self, query: String) -> napi::Result<String> {
+        let query = parse_json(&query).map_err(coded)?;
+        reply(self.engine.find(query).await)
+    }
+
+    #[napi]
+    pub async fn remove_content(&self, content_id: String) -> napi::Result<()> {
+        self.engine.remove_content(content_id).await.map_err(coded)
+    }
+
+    #[napi]
+    pub async fn history(&self, options: String) -> napi::Result<String> {
+        reply(self.engine.history(&options).await)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn verdict(&self, content_id: String) -> napi::Result<String> {
+        reply(self.engine.verdict(content_id))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn unready(&self) -> napi::Result<String> {
+        json(&self.engine.unready())
+    }
+
+    #[napi]
+    pub async fn want(&self, content_id: String) -> napi::Result<()> {
+        self.engine.want(content_id).await.map_err(coded)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn settled(&self, content_id: String) -> bool {
+        self.engine.settled(&content_id)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn set_connectivity(&self, connectivity: String, changed_location: bool) -> napi::Result<()> {
+        let refused = || coded(Error::invalid("connectivity", "online, offline or unknown"));
+        let connectivity = Connectivity::parse(&connectivity).ok_or_else(refused)?;
+        self.engine.set_connectivity(connectivity, changed_location);
+        Ok(())
+    }
+
+    #[napi(catch_unwind)]
+    pub fn begin_run(&self) {
+        self.engine.begin_run();
+    }
+
+    #[napi(catch_unwind)]
+    pub fn resume(&self) {
+        self.engine.resume();
+    }
+
+    #[napi]
+    pub async fn poll(&self) -> napi::Result<String> {
+        reply(self.engine.poll().await)
+    }
+
+    #[napi]
+    pub async fn journal(&self, task_id: u32, session_id: String) -> napi::Result<()> {
+        self.engine.journal(task_id.into(), session_id).await.map_err(coded)
+    }
+
+    #[napi]
+    pub async fn complete(&self, task_id: u32, outcome: String) -> napi::Result<String> {
+        reply(self.engine.complete(task_id.into(), &outcome).await)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn end_phase(&self, phase_id: u32, failure: Option<String>) -> napi::Result<()> {
+        let refused = || coded(Error::invalid("failure", "an unknown reason"));
+        let failure = failure
+            .map(|word| Reason::parse(&word).ok_or_else(refused))
+            .transpose()?;
+        self.engine.end_phase(phase_id.into(), failure);
+        Ok(())
+    }
+
+    #[napi]
+    pub async fn close(&self) -> napi::Result<()> {
+        self.engine.close().await.map_err(coded)
+    }
+}
+
+#[derive(Serialize)]
+struct CodedError<'a> {
+    code: &'a str,
+    message: String,
+    field: Option<&'a str>,
+}
+
+/// The one place where our errors become napi's.
+fn coded(error: Error) -> napi::Error {
+    let coded = CodedError {
+        code: error.code(),
+        message: error.to_string(),
+        field: error.field(),
+    };
+    napi::Error::from_reason(serde_json::to_string(&coded).unwrap_or_else(|_| error.to_string()))
+}
+
+fn json(value: &impl Serialize) -> napi::Result<String> {
+    serde_json::to_string(value).map_err(|error| coded(Error::Internal(error.to_string())))
+}
+
+fn reply(result: crate::error::Result<impl Serialize>) -> napi::Result<String> {
+    json(&result.map_err(coded)?)
+}

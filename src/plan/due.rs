@@ -1,0 +1,133 @@
+//! What a stored session needs next, and when.
+
+use crate::clock::Millis;
+use crate::model::{
+    Capability, Connectivity, Generation, LaneId, LaneKey, LaunchId, Mode, Reason, SessionSummary, Stage, State,
+};
+
+/// Work on one stored session, in the order in which a lane does it: what was paid for first, then checks, which
+/// cost nothing, then licences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Work {
+    Adopt,
+    Verify,
+    Check,
+    License,
+}
+
+/// What a session's lane is known to be like now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneFacts {
+    pub id: LaneId,
+    pub key: LaneKey,
+    pub generation: Generation,
+    pub cdm_observed: bool,
+    /// The last answer, from this launch or an earlier one.
+    pub capability: Option<Capability>,
+    /// Why nothing of this lane can run now: no driver, or no CDM yet.
+    pub deferred: Option<Reason>,
+}
+
+/// What holds for every session alike.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope {
+    pub now: Millis,
+    pub launch: LaunchId,
+    pub connectivity: Connectivity,
+    pub mode: Mode,
+    pub relicense_expired: bool,
+}
+
+/// That somebody wants this session now: waits that no server asked for are skipped, once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urge {
+    None,
+    /// A viewer clicked: goes first, and is checked offline too, where nothing is left to lose.
+    Clicked,
+    /// The location changed or the app said so.
+    Retry,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// Trusted, or nothing can be done without somebody's help; `Some` says whose.
+    Nothing(Option<Reason>),
+    Now(Work),
+    /// Not before this moment.
+    At(Millis, Work),
+    /// As soon as the network is there.
+    WhenOnline(Work),
+}
+
+/// Proven in its lane's current generation and, by our clock, not past its expiration. A check that loaded in this
+/// launch is proof whatever the clock or an unobserved CDM version say.
+pub fn is_trusted(session: &SessionSummary, lane: &LaneFacts, scope: &Scope) -> bool {
+    let standing = &session.standing;
+    standing.state == State::Active
+        && standing.proof.is_some_and(|proof| {
+            proof.generation == lane.generation
+                && (proof.launch == scope.launch
+                    || lane.cdm_observed && standing.expiration_ms.is_none_or(|end| scope.now < end))
+        })
+}
+
+pub fn due(session: &SessionSummary, lane: &LaneFacts, scope: &Scope, urge: Urge) -> Due {
+    if scope.mode == Mode::Observe {
+        return Due::Nothing(None);
+    }
+    if lane.capability == Some(Capability::Unsupported) {
+        return Due::Nothing(Some(Reason::Unsupported));
+    }
+    let offline = scope.connectivity == Connectivity::Offline;
+    let clicked = urge == Urge::Clicked;
+
+    if let Some(pending) = session.pending {
+        let verified_now = pending.stage == Stage::Verified
+            && pending
+                .proof
+                .is_some_and(|proof| proof.generation == lane.generation && proof.launch == scope.launch);
+        let work = if verified_now { Work::Adopt } else { Work::Verify };
+        if work == Work::Verify && offline && !clicked {
+            return Due::WhenOnline(work);
+        }
+        return at(pending.next_attempt_at_ms, pending.delay, work, scope, urge);
+    }
+
+    let standing = &session.standing;
+    let unchecked_here = standing
+        .checked_generation
+        .is_none_or(|checked| checked < lane.generation);
+    let work = match standing.state {
+        State::Active if is_trusted(session, lane, scope) => return Due::Nothing(None),
+        State::Active => {
+            // A check can destroy: it needs the means to repair, or somebody who wants to play now.
+            if !clicked && !session.renewable {
+                return Due::Nothing(Some(Reason::NoLicenseData));
+            }
+            if !clicked && offline {
+                return Due::WhenOnline(Work::Check);
+            }
+            Work::Check
+        }
+        State::Lost | State::Blocked if unchecked_here => Work::Check,
+        State::Lost | State::Blocked | State::Expired if !session.renewable => {
+            return Due::Nothing(Some(Reason::NoLicenseData));
+        }
+        State::Expired if !scope.relicense_expired && !clicked => return Due::Nothing(Some(Reason::Expired)),
+        State::Blocked if standing.next_attempt_at_ms.is_none() && urge == Urge::None => {
+            return Due::Nothing(standing.reason);
+        }
+        State::Lost | State::Blocked | State::Expired if offline => return Due::WhenOnline(Work::License),
+        State::Lost | State::Blocked | State::Expired => Work::License,
+    };
+    at(standing.next_attempt_at_ms, standing.delay, work, scope, urge)
+}
+
+fn at(next_attempt_at_ms: Option<Millis>, delay: Option<Reason>, work: Work, scope: &Scope, urge: Urge) -> Due {
+    // A server that asked for patience gets it, whoever clicks.
+    let skips_wait = urge != Urge::None && delay != Some(Reason::Throttled);
+    match next_attempt_at_ms {
+        Some(at) if at > scope.now && !skips_wait => Due::At(at, work),
+        _ => Due::Now(work),
+    }
+}

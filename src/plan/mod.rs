@@ -1,0 +1,12 @@
+//! Decisions as values: which generation a lane is in, what is due, what a verdict says. Pure; takes `now`.
+
+mod binding;
+mod due;
+mod verdict;
+
+pub use binding::{Observed, observe, observes_cdm};
+pub use due::{Due, LaneFacts, Scope, Urge, Work, due, is_trusted};
+pub use verdict::verdict;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,29 @@
+//! What SQLite and the file system say, as the public error. The one place that converts.
+
+use std::io;
+
+use rusqlite::ErrorCode;
+
+use crate::error::Error;
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        let text = error.to_string();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::DiskFull,
+            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Self::ReadOnly(text),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::CorruptDatabase(text),
+            _ => Self::Storage(text),
+        }
+    }
+}
+
+pub fn from_io(error: &io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::StorageFull => Error::DiskFull,
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotADirectory => {
+            Error::ReadOnly(error.to_string())
+        }
+        _ => Error::Storage(error.to_string()),
+    }
+}

@@ -1,0 +1,93 @@
+//! The only user of rusqlite: one database file, one writer thread, one reader.
+//!
+//! A write is a job that runs on the writer thread inside a transaction. The writer commits what has queued up in
+//! one transaction and answers each job after that commit is durable; what changed is handed to the observer before
+//! any answer. A job that fails is rolled back alone.
+
+mod codec;
+mod directory;
+mod error;
+mod rows;
+mod schema;
+mod tx;
+mod writer;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+pub use rows::Rows;
+pub use tx::{Change, Tx};
+
+use crate::error::{Error, Result};
+use crate::model::SessionSummary;
+use directory::{DATABASE_FILE, Directory};
+use writer::Writer;
+
+/// Told of every committed change, in order, before the job that made it is answered.
+pub type Observer = Box<dyn Fn(Vec<Change>) + Send>;
+
+pub struct Store {
+    writer: Writer,
+    /// `None` once closed. Writing never waits for it: WAL readers and the writer do not block each other.
+    reader: Mutex<Option<Connection>>,
+    directory: Arc<Directory>,
+}
+
+impl Store {
+    /// Opens or creates the database in `directory`. Blocks: on the disk, and up to `lock_wait` for the lock.
+    pub fn open(directory: &std::path::Path, lock_wait: Duration, observer: Observer) -> Result<Self> {
+        let directory = Arc::new(Directory::open(directory, lock_wait)?);
+        let path = directory.file(DATABASE_FILE);
+        let mut connection = schema::connect(&path)?;
+        schema::prepare(&mut connection)?;
+        let reader = schema::connect_reader(&path)?;
+        Ok(Self {
+            writer: Writer::start(connection, observer)?,
+            reader: Mutex::new(Some(reader)),
+            directory,
+        })
+    }
+
+    /// Runs `job` in a transaction on the writer thread; resolves when its commit is durable.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.writer.run(job).await
+    }
+
+    /// Reads what is committed. Blocks on the disk.
+    pub fn read<T>(&self, read: impl FnOnce(&Rows<'_>) -> Result<T>) -> Result<T> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = reader.as_ref().ok_or(Error::Closed)?;
+        read(&Rows::new(connection))
+    }
+
+    /// Every session's summary, in chunks and over a connection of its own, so that nobody waits for it.
+    pub fn read_all_summaries(&self, mut chunk: impl FnMut(Vec<SessionSummary>) -> bool) -> Result<()> {
+        const CHUNK: usize = 2_000;
+        let connection = schema::connect_reader(&self.directory.file(DATABASE_FILE))?;
+        let rows = Rows::new(&connection);
+        let mut after = 0;
+        loop {
+            let summaries = rows.summaries_after(after, CHUNK)?;
+            let Some(last) = summaries.last() else { return Ok(()) };
+            after = last.id;
+            if !chunk(summaries) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Commits what is queued, ends the writer thread and lets go of the directory. Idempotent. Blocks.
+    pub fn close(&self) {
+        self.writer.close();
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.directory.unlock();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,299 @@
+//! Reading: rows to values. Used by the reader and, inside a transaction, by the writer.
+
+use rusqlite::{Connection, OptionalExtension, Params, Row, named_params, params};
+
+use super::codec::{Sql, json, optional_word, proof, word};
+use crate::error::Result;
+use crate::model::{
+    Debt, DebtId, Generation, KeyId, Lane, LaneId, LaneKey, Launch, LaunchId, Pending, PendingSummary, RowId, Session,
+    SessionSummary, Standing, Strike,
+};
+
+pub struct Rows<'c> {
+    connection: &'c Connection,
+}
+
+impl<'c> Rows<'c> {
+    pub fn new(connection: &'c Connection) -> Self {
+        Self { connection }
+    }
+
+    pub fn session(&self, id: RowId) -> Result<Option<Session>> {
+        Ok(self.sessions("id = ?1", [id])?.pop())
+    }
+
+    pub fn all_sessions(&self) -> Result<Vec<Session>> {
+        self.sessions("TRUE", [])
+    }
+
+    pub fn sessions_of_content(&self, content_id: &str) -> Result<Vec<Session>> {
+        self.sessions("content_id = ?1", [content_id])
+    }
+
+    /// The rows of a lane that hold this session id.
+    pub fn holders(&self, lane: LaneId, session_id: &str) -> Result<Vec<Session>> {
+        self.sessions("lane = ?1 AND session_id = ?2", params![lane, session_id])
+    }
+
+    pub fn sessions_with_key(&self, key_id: KeyId) -> Result<Vec<Session>> {
+        self.sessions(
+            "id IN (SELECT session FROM session_key WHERE key_id = ?1)",
+            [key_id.to_string()],
+        )
+    }
+
+    /// The rows whose pending licence has this session id.
+    pub fn pending_holders(&self, lane: LaneId, session_id: &str) -> Result<Vec<Session>> {
+        let condition = "lane = ?1 AND id IN (SELECT session FROM pending WHERE session_id = ?2)";
+        self.sessions(condition, params![lane, session_id])
+    }
+
+    /// Whether the row once had this session id.
+    pub fn had_id(&self, id: RowId, session_id: &str) -> Result<bool> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT 1 FROM past_id WHERE session = ?1 AND session_id = ?2")?;
+        Ok(statement.exists(params![id, session_id])?)
+    }
+
+    fn sessions(&self, condition: &str, parameters: impl Params) -> Result<Vec<Session>> {
+        let sql = format!("SELECT * FROM session WHERE {condition} ORDER BY id");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut sessions = statement.query_map(parameters, session)?.collect::<Sql<Vec<_>>>()?;
+        for session in &mut sessions {
+            session.pending = self.pending(session.id)?;
+        }
+        Ok(sessions)
+    }
+
+    fn pending(&self, id: RowId) -> Result<Option<Pending>> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT * FROM pending WHERE session = ?1")?;
+        Ok(statement.query_row([id], pending).optional()?)
+    }
+
+    pub fn summary(&self, id: RowId) -> Result<Option<SessionSummary>> {
+        Ok(self.summaries("session.id = :id", named_params! { ":id": id })?.pop())
+    }
+
+    pub fn summaries_of_content(&self, content_id: &str) -> Result<Vec<SessionSummary>> {
+        self.summaries("content_id = :content", named_params! { ":content": content_id })
+    }
+
+    pub fn summaries_after(&self, after: RowId, limit: usize) -> Result<Vec<SessionSummary>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let condition = "session.id > :after ORDER BY session.id LIMIT :limit";
+        self.summaries(condition, named_params! { ":after": after, ":limit": limit })
+    }
+
+    fn summaries(&self, condition: &str, parameters: impl Params) -> Result<Vec<SessionSummary>> {
+        let sql = format!(
+            "SELECT id, lane, content_id, session.session_id, last_played_at_ms,
+                    init_data IS NOT NULL AND init_data_type IS NOT NULL AS renewable,
+                    state, reason, session.delay, session.proven_generation, session.proven_launch,
+                    session.proven_at_ms, session.expiration_ms, strike_run, strike_at_ms, session.attempts,
+                    session.next_attempt_at_ms, checked_generation, stale_id,
+                    pending.session AS has_pending
+             FROM session LEFT JOIN pending ON pending.session = session.id WHERE {condition}"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let found = statement.query_map(parameters, |row| {
+            let has_pending: Option<RowId> = row.get("has_pending")?;
+            Ok((summary(row)?, has_pending.is_some()))
+        })?;
+        let mut summaries = Vec::new();
+        for found in found {
+            let (mut summary, has_pending) = found?;
+            if has_pending {
+                summary.pending = self.pending(summary.id)?.as_ref().map(Pending::summary);
+            }
+            summaries.push(summary);
+        }
+        Ok(summaries)
+    }
+
+    /// How many active sessions of a lane are not proven in `generation`; `None`: in none.
+    pub fn count_suspects(&self, lane: LaneId, generation: Option<Generation>) -> Result<i64> {
+        let sql = "SELECT count(*) FROM session WHERE lane = ?1 AND state = 'active' AND proven_generation IS NULL";
+        let never: i64 = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([lane], |row| row.get(0))?;
+        let sql = "SELECT count(*) FROM session WHERE lane = ?1 AND state = 'active' AND proven_generation < ?2";
+        let bound = generation.unwrap_or(Generation::MAX);
+        let before: i64 = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([lane, bound], |row| row.get(0))?;
+        Ok(never + before)
+    }
+
+    pub fn lanes(&self) -> Result<Vec<Lane>> {
+        let mut statement = self.connection.prepare_cached("SELECT * FROM lane ORDER BY id")?;
+        Ok(statement.query_map([], lane)?.collect::<Sql<_>>()?)
+    }
+
+    pub fn lane(&self, id: LaneId) -> Result<Option<Lane>> {
+        let mut statement = self.connection.prepare_cached("SELECT * FROM lane WHERE id = ?1")?;
+        Ok(statement.query_row([id], lane).optional()?)
+    }
+
+    /// Every configuration that the lane's sessions were stored with, once each.
+    pub fn lane_configurations(&self, id: LaneId) -> Result<Vec<(crate::model::Capabilities, Option<String>)>> {
+        let sql = "SELECT DISTINCT capabilities, init_data_type FROM session WHERE lane = ?1 ORDER BY 1, 2";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let found = statement.query_map([id], |row| Ok((json(row, "capabilities")?, row.get("init_data_type")?)))?;
+        Ok(found.collect::<Sql<_>>()?)
+    }
+
+    pub fn debts(&self) -> Result<Vec<Debt>> {
+        let mut statement = self.connection.prepare_cached("SELECT * FROM debt ORDER BY id")?;
+        Ok(statement.query_map([], debt)?.collect::<Sql<_>>()?)
+    }
+
+    pub fn debt(&self, id: DebtId) -> Result<Option<Debt>> {
+        let mut statement = self.connection.prepare_cached("SELECT * FROM debt WHERE id = ?1")?;
+        Ok(statement.query_row([id], debt).optional()?)
+    }
+
+    /// The debt for this session id, if it is owed.
+    pub fn debt_of(&self, lane: LaneId, session_id: &str) -> Result<Option<Debt>> {
+        let sql = "SELECT * FROM debt WHERE lane = ?1 AND session_id = ?2";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_row(params![lane, session_id], debt).optional()?)
+    }
+
+    pub fn lane_by_key(&self, key: &LaneKey) -> Result<Option<Lane>> {
+        let sql = "SELECT * FROM lane WHERE origin = ?1 AND partition = ?2 AND key_system = ?3";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement
+            .query_row([&key.origin, &key.partition, &key.key_system], lane)
+            .optional()?)
+    }
+
+    /// The newest launches first.
+    pub fn launches(&self, limit: u32) -> Result<Vec<Launch>> {
+        let sql = "SELECT * FROM launch ORDER BY id DESC LIMIT ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_map([limit], launch)?.collect::<Sql<_>>()?)
+    }
+
+    /// The launch before `id`.
+    pub fn launch_before(&self, id: LaunchId) -> Result<Option<Launch>> {
+        let sql = "SELECT * FROM launch WHERE id < ?1 ORDER BY id DESC LIMIT 1";
+        Ok(self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([id], launch)
+            .optional()?)
+    }
+}
+
+fn standing(row: &Row<'_>) -> Sql<Standing> {
+    let strike = match (row.get("strike_run")?, row.get("strike_at_ms")?) {
+        (Some(run), Some(at_ms)) => Some(Strike { run, at_ms }),
+        _ => None,
+    };
+    Ok(Standing {
+        state: word(row, "state")?,
+        reason: optional_word(row, "reason")?,
+        delay: optional_word(row, "delay")?,
+        proof: proof(row)?,
+        expiration_ms: row.get("expiration_ms")?,
+        strike,
+        attempts: row.get("attempts")?,
+        next_attempt_at_ms: row.get("next_attempt_at_ms")?,
+        checked_generation: row.get("checked_generation")?,
+        stale_id: row.get("stale_id")?,
+    })
+}
+
+fn session(row: &Row<'_>) -> Sql<Session> {
+    let metadata: Option<String> = row.get("metadata")?;
+    Ok(Session {
+        id: row.get("id")?,
+        lane: row.get("lane")?,
+        content_id: row.get("content_id")?,
+        session_id: row.get("session_id")?,
+        account: row.get("account")?,
+        init_data_type: row.get("init_data_type")?,
+        init_data: row.get("init_data")?,
+        key_ids: json(row, "key_ids")?,
+        license_url: row.get("license_url")?,
+        capabilities: json(row, "capabilities")?,
+        last_played_at_ms: row.get("last_played_at_ms")?,
+        rules: json(row, "rules")?,
+        canary: row.get("canary")?,
+        metadata: metadata.map(|_| json(row, "metadata")).transpose()?,
+        ever_proven: row.get("ever_proven")?,
+        request_id: row.get("request_id")?,
+        standing: standing(row)?,
+        pending: None,
+    })
+}
+
+fn pending(row: &Row<'_>) -> Sql<Pending> {
+    Ok(Pending {
+        session_id: row.get("session_id")?,
+        stage: word(row, "stage")?,
+        proof: proof(row)?,
+        key_ids: json(row, "key_ids")?,
+        expiration_ms: row.get("expiration_ms")?,
+        delay: optional_word(row, "delay")?,
+        attempts: row.get("attempts")?,
+        next_attempt_at_ms: row.get("next_attempt_at_ms")?,
+    })
+}
+
+fn summary(row: &Row<'_>) -> Sql<SessionSummary> {
+    Ok(SessionSummary {
+        id: row.get("id")?,
+        lane: row.get("lane")?,
+        content_id: row.get::<_, String>("content_id")?.into(),
+        session_id: row.get::<_, String>("session_id")?.into(),
+        renewable: row.get("renewable")?,
+        last_played_at_ms: row.get("last_played_at_ms")?,
+        standing: standing(row)?,
+        pending: None::<PendingSummary>,
+    })
+}
+
+fn lane(row: &Row<'_>) -> Sql<Lane> {
+    Ok(Lane {
+        id: row.get("id")?,
+        key: LaneKey {
+            origin: row.get("origin")?,
+            partition: row.get("partition")?,
+            key_system: row.get("key_system")?,
+        },
+        generation: row.get("generation")?,
+        binding: json(row, "binding")?,
+        binding_launch: row.get("binding_launch")?,
+        witness: row.get("witness")?,
+        capability: optional_word(row, "capability")?,
+        capability_launch: row.get("capability_launch")?,
+    })
+}
+
+fn debt(row: &Row<'_>) -> Sql<Debt> {
+    Ok(Debt {
+        id: row.get("id")?,
+        lane: row.get("lane")?,
+        session_id: row.get("session_id")?,
+        capabilities: json(row, "capabilities")?,
+        init_data_type: row.get("init_data_type")?,
+        key_ids: json(row, "key_ids")?,
+        attempts: row.get("attempts")?,
+        next_attempt_at_ms: row.get("next_attempt_at_ms")?,
+    })
+}
+
+fn launch(row: &Row<'_>) -> Sql<Launch> {
+    Ok(Launch {
+        launch_id: row.get("id")?,
+        at_ms: row.get("at_ms")?,
+        platform: json(row, "platform")?,
+        changes: json(row, "changes")?,
+    })
+}

@@ -1,0 +1,142 @@
+//! The writer thread: group commit. Its one rule: nothing is answered before it is durable.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot};
+
+use super::tx::Tx;
+use super::{Change, Observer};
+use crate::error::{Error, Result};
+
+/// Jobs that may wait; more callers wait for a place.
+const QUEUE: usize = 1_024;
+/// Jobs that share one commit at most.
+const BATCH: usize = 256;
+
+/// Runs in the transaction, or is told why there is none; what it returns answers the caller once the commit's fate
+/// is known.
+type Job = Box<dyn FnOnce(Result<&mut Tx<'_>>) -> Done + Send>;
+
+struct Done {
+    failed: Option<Error>,
+    answer: Box<dyn FnOnce(Result<()>) + Send>,
+}
+
+pub struct Writer {
+    /// `None` once closed; the thread ends when the last sender is gone and the queue is empty.
+    queue: Mutex<Option<mpsc::Sender<Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub fn start(connection: Connection, observer: Observer) -> Result<Self> {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let thread = thread::Builder::new()
+            .name("offline-sessions-writer".to_owned())
+            .spawn(move || write_until_closed(connection, receiver, &observer))
+            .map_err(|error| Error::Internal(error.to_string()))?;
+        Ok(Self {
+            queue: Mutex::new(Some(sender)),
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    pub async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let queue = self
+            .queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+            .ok_or(Error::Closed)?;
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |tx| {
+            let result = tx.and_then(|tx| {
+                catch_unwind(AssertUnwindSafe(|| job(tx)))
+                    .unwrap_or_else(|_| Err(Error::Internal("a write panicked and was rolled back".to_owned())))
+            });
+            Done {
+                failed: result.as_ref().err().cloned(),
+                answer: Box::new(move |committed| {
+                    // A caller that no longer listens loses nothing: the write stands.
+                    let _ = answer.send(result.and_then(|value| committed.map(|()| value)));
+                }),
+            }
+        });
+        queue.send(job).await.map_err(|_| Error::Closed)?;
+        drop(queue);
+        answered.await.map_err(|_| Error::Closed)?
+    }
+
+    pub fn close(&self) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // A panic of the thread has already answered its callers with `Closed`.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn write_until_closed(mut connection: Connection, mut queue: mpsc::Receiver<Job>, observer: &Observer) {
+    while let Some(first) = queue.blocking_recv() {
+        let mut jobs = vec![first];
+        while jobs.len() < BATCH
+            && let Ok(job) = queue.try_recv()
+        {
+            jobs.push(job);
+        }
+        let mut done = Vec::with_capacity(jobs.len());
+        let committed = commit(&mut connection, jobs, &mut done);
+        tracing::trace!(jobs = done.len(), ok = committed.is_ok(), "commit");
+        let fate = committed.map(observer).inspect_err(|error| {
+            tracing::error!(%error, "commit failed");
+        });
+        for done in done {
+            (done.answer)(fate.clone());
+        }
+    }
+    // Leaves one tidy file; what stays in the WAL is just as durable.
+    if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA optimize;") {
+        tracing::debug!(%error, "no checkpoint at close");
+    }
+}
+
+fn commit(connection: &mut Connection, jobs: Vec<Job>, done: &mut Vec<Done>) -> Result<Vec<Change>> {
+    let mut jobs = jobs.into_iter();
+    let committed = run_jobs(connection, &mut jobs, done);
+    if let Err(error) = &committed {
+        done.extend(jobs.map(|job| job(Err(error.clone()))));
+    }
+    committed
+}
+
+fn run_jobs(
+    connection: &mut Connection,
+    jobs: &mut impl Iterator<Item = Job>,
+    done: &mut Vec<Done>,
+) -> Result<Vec<Change>> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut tx = Tx::new(&transaction);
+    for job in jobs {
+        transaction.execute_batch("SAVEPOINT job")?;
+        let result = job(Ok(&mut tx));
+        let failed = result.failed.clone();
+        done.push(result);
+        match failed {
+            None => transaction.execute_batch("RELEASE job")?,
+            // Some errors, a full disk among them, end the whole transaction.
+            Some(error) if transaction.is_autocommit() => return Err(error),
+            Some(_) => transaction.execute_batch("ROLLBACK TO job; RELEASE job")?,
+        }
+    }
+    let changes = tx.changes()?;
+    drop(tx);
+    transaction.commit()?;
+    Ok(changes)
+}
