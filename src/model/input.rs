@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use url::Url;
 
 use super::outcome::KeyStatuses;
@@ -64,6 +64,19 @@ pub struct SessionInput {
     pub canary: bool,
     pub metadata: Option<serde_json::Value>,
     pub proven: Option<Proven>,
+    /// What `list` adds is read and ignored, so that a StoredSession can be put again.
+    #[serde(rename = "id")]
+    _id: Option<IgnoredAny>,
+    #[serde(rename = "state")]
+    _state: Option<IgnoredAny>,
+    #[serde(rename = "suspect")]
+    _suspect: Option<IgnoredAny>,
+    #[serde(rename = "reason")]
+    _reason: Option<IgnoredAny>,
+    #[serde(rename = "provenAt")]
+    _proven_at: Option<IgnoredAny>,
+    #[serde(rename = "nextAttemptAt")]
+    _next_attempt_at: Option<IgnoredAny>,
 }
 
 /// A checked `SessionInput`.

@@ -13,6 +13,14 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::model::{Connectivity, Reason, parse_json};
 
+/// Node takes an addon that does not say so for one of Node-API 8
+/// (<https://nodejs.org/api/n-api.html#module-registration>).
+#[allow(unsafe_code, reason = "the name is fixed by Node-API; nothing unsafe is done")]
+#[unsafe(no_mangle)]
+pub extern "C" fn node_api_module_get_api_version_v1() -> i32 {
+    9
+}
+
 #[napi_derive::module_init]
 fn init() {
     log::init();

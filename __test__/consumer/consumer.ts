@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { OfflineSessions, OfflineSessionsError, type SessionDriver, type SessionInput, type StoredSession, type Verdict } from 'electron-offline-sessions';
+
+const keyId = '00112233445566778899aabbccddee01';
+
+const driver: SessionDriver = {
+  probe: async (lane) => ({ persistentLicense: lane.keySystem === 'org.w3.clearkey' ? 'supported' : 'unsupported', witness: null }),
+  plantWitness: async (_lane, value) => void value.length,
+  check: async (session, { signal }) => {
+    if (signal.aborted) return { kind: 'timeout' };
+    return { kind: 'loaded', keyStatuses: Object.fromEntries(session.keyIds.map((id) => [id, 'usable'])), expiration: null };
+  },
+  license: async (_session, { requestId, sessionCreated, acquireLicense }) => {
+    await sessionCreated('2');
+    const licence: Uint8Array = await acquireLicense({ messageType: 'license-request', message: new Uint8Array([requestId.length]) });
+    return { kind: 'licensed', sessionId: '2', keyStatuses: { [keyId]: licence.length ? 'usable' : 'internal-error' }, expiration: null };
+  },
+  adopt: async () => 'adopted',
+  release: async () => ({ kind: 'released' }),
+};
+
+async function main(): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'offline-sessions-consumer-data-'));
+  const offline: OfflineSessions = await OfflineSessions.open({
+    directory,
+    platform: { app: '1.0.0', electron: '35.1.4', chromium: '134.0.6998.179', cdms: [{ keySystem: 'org.w3.clearkey', version: null }] },
+    acquireLicense: async ({ message }) => message,
+  });
+  assert.equal(offline.launch.firstRun, true);
+  offline.on('warning', (warning) => console.error(warning));
+
+  const input: SessionInput = {
+    contentId: 'film', origin: 'app://bundle', keySystem: 'org.w3.clearkey', sessionId: '1', keyIds: [keyId],
+    initDataType: 'keyids', initData: new TextEncoder().encode('{"kids":["ABEiM0RVZneImaq7zN3uAQ"]}'),
+    proven: { keyStatuses: { [keyId]: 'usable' } },
+  };
+  const [stored]: StoredSession[] = await offline.put(input);
+  assert.equal(stored?.state, 'active');
+  assert.deepEqual((await offline.list({ contentId: 'film' })).map((session) => session.sessionId), ['1']);
+
+  const verdict: Verdict = offline.verdict('film');
+  assert.equal(verdict.playable, 'offline');
+  assert.equal(offline.verdict('another film').state, 'unknown');
+
+  offline.useDriver((lane) => (lane.origin === 'app://bundle' ? driver : null));
+  const report = await offline.revalidate({ onProgress: () => {}, signal: AbortSignal.timeout(10_000) });
+  assert.equal(report.licenseRequests, 0);
+
+  // @ts-expect-error a title has a name
+  await assert.rejects(offline.put({ ...input, contentId: 7 }), (error) => error instanceof OfflineSessionsError && error.code === 'ERR_INVALID_ARGUMENT');
+  await offline.close();
+  rmSync(directory, { recursive: true });
+
+  const { EmeDriver } = await import('electron-offline-sessions/renderer');
+  assert.equal(typeof EmeDriver, 'function');
+  assert.ok(existsSync(createRequire(join(process.cwd(), 'consumer.cjs')).resolve('electron-offline-sessions/worker')));
+}
+
+main().catch((error) => {
+  console.error(error);
+  process.exitCode = 1;
+});

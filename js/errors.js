@@ -1,0 +1,42 @@
+'use strict';
+
+/**
+ * Every code an `OfflineSessionsError` can carry, with its meaning. Codes are stable, messages are not.
+ */
+const ERROR_CODES = Object.freeze({
+  ERR_INVALID_ARGUMENT: 'An argument is missing, of the wrong type or out of range; `field` names it and nothing was written.',
+  ERR_IN_USE: 'Another process has this directory open; the message gives its pid.',
+  ERR_CLOSED: 'The call was made after `close()`, or `close()` ended it.',
+  ERR_NOT_FOUND: 'What the call is about is no longer stored.',
+  ERR_ABORTED: 'The caller\'s `signal` was aborted before the work was done.',
+  ERR_STORAGE: 'The database could not be read or written; the cause says why.',
+  ERR_DISK_FULL: 'There is no space left for the database; nothing of this call was written.',
+  ERR_READ_ONLY: 'The directory or the database file cannot be written.',
+  ERR_NEWER_DATABASE: 'The database was written by a newer version of this package; it was left as it is.',
+  ERR_CORRUPT_DATABASE: 'The database is damaged and could not be restored; the damaged file was kept.',
+  ERR_NO_DRIVER: 'The work needs a driver, and no driver serves this lane.',
+  ERR_DRIVER_GONE: 'The window that ran the work was closed or reloaded before it answered.',
+  ERR_NATIVE_MISSING: 'The native addon for this platform is not there or could not be loaded.',
+  ERR_INTERNAL: 'Something this package did not foresee; please report it with its cause.',
+});
+
+/** @typedef {keyof typeof ERROR_CODES} ErrorCode */
+
+/** What every rejection of this package is. Tell them apart by `code`, never by the message. */
+class OfflineSessionsError extends Error {
+  /**
+   * @param {ErrorCode} code
+   * @param {string} message
+   * @param {{ field?: string, cause?: unknown }} [options] `field`: the path of the argument that was refused
+   */
+  constructor(code, message, { field, cause } = {}) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'OfflineSessionsError';
+    /** @type {ErrorCode} */
+    this.code = code;
+    /** @type {string | undefined} */
+    this.field = field;
+  }
+}
+
+module.exports = { OfflineSessionsError, ERROR_CODES };

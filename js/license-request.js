@@ -1,0 +1,81 @@
+'use strict';
+
+/**
+ * @typedef {import('./types').LicenseRequest} LicenseRequest
+ * @typedef {import('./types').ClassifyRefusalHook} ClassifyRefusalHook
+ * @typedef {import('./types').Refusal} Refusal
+ */
+
+const MAX_BODY_FOR_CLASSIFIER = 16 * 1024;
+
+/**
+ * The default `acquireLicense`: POSTs the CDM's message to the session's `licenseUrl`. An answer that is not recognised is
+ * `unreachable`, never `refused`: a captive portal must not cost a viewer a title.
+ *
+ * @param {ClassifyRefusalHook} [classifyRefusal]
+ */
+function createAcquireLicense(classifyRefusal) {
+  /** @param {LicenseRequest} request @returns {Promise<Uint8Array>} */
+  return async ({ session, requestId, message, signal }) => {
+    if (!session.licenseUrl) throw { kind: 'unreachable', message: 'no licenseUrl is stored, and no acquireLicense hook is given' };
+    const response = await post(session.licenseUrl, requestId, message, signal);
+    if (!response.ok) throw await failure(response, session, classifyRefusal);
+    if ((response.headers.get('content-type') ?? '').startsWith('text/html')) {
+      throw { kind: 'unreachable', message: 'a page came instead of a licence' };
+    }
+    return new Uint8Array(await response.arrayBuffer());
+  };
+}
+
+/** @param {string} url @param {string} requestId @param {Uint8Array} message @param {AbortSignal} signal */
+async function post(url, requestId, message, signal) {
+  try {
+    const headers = { 'content-type': 'application/octet-stream', 'idempotency-key': requestId };
+    return await fetch(url, { method: 'POST', headers, body: Buffer.from(message), signal });
+  } catch (error) {
+    if (signal.aborted) throw { kind: 'timeout' };
+    const { message: text, cause } = /** @type {Error} */ (error);
+    throw { kind: 'unreachable', message: /** @type {any} */ (cause)?.code ?? text };
+  }
+}
+
+/**
+ * @param {Response} response
+ * @param {LicenseRequest['session']} session
+ * @param {ClassifyRefusalHook} [classifyRefusal]
+ */
+async function failure(response, session, classifyRefusal) {
+  const { status, headers } = response;
+  const retryAfterMs = parseRetryAfter(headers.get('retry-after'), Date.now());
+  if (status === 429 || (status === 503 && retryAfterMs !== null)) {
+    await response.body?.cancel();
+    return { kind: 'throttled', status, retryAfterMs };
+  }
+  if (status >= 500) {
+    await response.body?.cancel();
+    return { kind: 'server-error', status };
+  }
+  const body = (await response.text().catch(() => '')).slice(0, MAX_BODY_FOR_CLASSIFIER);
+  const reason = await classifyRefusal?.({ status, headers, body, session }) ?? recognised(status);
+  return reason ? { kind: 'refused', status, reason } : { kind: 'unreachable', message: `HTTP ${status}` };
+}
+
+/** @param {number} status @returns {Refusal | null} */
+function recognised(status) {
+  return status === 401 ? 'auth' : null;
+}
+
+/**
+ * Retry-After in seconds or as an HTTP date (RFC 9110, section 10.2.3).
+ * @param {string | null} value
+ * @param {number} now
+ * @returns {number | null}
+ */
+function parseRetryAfter(value, now) {
+  if (value === null) return null;
+  if (/^\d+$/.test(value.trim())) return Number(value) * 1000;
+  const date = Date.parse(value);
+  return Number.isNaN(date) ? null : Math.max(0, date - now);
+}
+
+module.exports = { createAcquireLicense, parseRetryAfter };

@@ -1,0 +1,299 @@
+'use strict';
+
+const { EventEmitter } = require('node:events');
+const check = require('./arguments');
+const { OfflineSessionsError } = require('./errors');
+const { createAcquireLicense } = require('./license-request');
+const { call, loadNative } = require('./native');
+const { WorkLoop } = require('./work-loop');
+
+/**
+ * @typedef {import('./types').OpenOptions} OpenOptions
+ * @typedef {import('./types').PlatformInfo} PlatformInfo
+ * @typedef {import('./types').LaunchReport} LaunchReport
+ * @typedef {import('./types').SessionInput} SessionInput
+ * @typedef {import('./types').StoredSession} StoredSession
+ * @typedef {import('./types').SessionDriver} SessionDriver
+ * @typedef {import('./types').Verdict} Verdict
+ * @typedef {import('./types').Lane} Lane
+ * @typedef {import('./types').Progress} Progress
+ * @typedef {import('./types').RevalidationReport} RevalidationReport
+ *
+ * @typedef {object} OfflineSessionsEvents
+ * @property {[Progress]} progress
+ * @property {[StoredSession]} session-changed
+ * @property {[Verdict]} content-ready a content has become playable offline
+ * @property {[Verdict]} content-blocked
+ * @property {[RevalidationReport]} run-finished
+ * @property {[unknown]} warning something failed that no caller was waiting for, or that does not stop the work
+ */
+
+const MAX_TIMEOUT_MS = 86_400_000;
+const DRIVER_METHODS = /** @type {const} */ (['probe', 'plantWitness', 'check', 'license', 'adopt', 'release']);
+const OPTIONS = ['directory', 'platform', 'policy', 'acquireLicense', 'classifyRefusal', 'adopt', 'lockWaitMs'];
+
+/**
+ * The offline licences of one app. Opening it is a launch: what changed since the last one is in `launch`. Nothing is checked or
+ * licensed before `revalidate()` or `ensurePlayable()`; from then on due work goes on by timer until `close()`.
+ *
+ * Every rejection is an `OfflineSessionsError`. Input that is refused (`ERR_INVALID_ARGUMENT`, with `field`) is refused whole.
+ *
+ * @extends {EventEmitter<OfflineSessionsEvents>}
+ */
+class OfflineSessions extends EventEmitter {
+  #native;
+  #loop;
+  #policy;
+  /** @type {(lane: Lane) => SessionDriver | null} */
+  #driverFor = () => null;
+  /** @type {Promise<void> | undefined} */
+  #closing;
+  /** @type {LaunchReport} */
+  #launch;
+
+  /**
+   * Opens the store in `directory` and records a launch.
+   *
+   * Rejects with ERR_INVALID_ARGUMENT, ERR_IN_USE (another process has it; its pid is in the message), ERR_READ_ONLY,
+   * ERR_DISK_FULL, ERR_NEWER_DATABASE, ERR_CORRUPT_DATABASE, ERR_STORAGE or ERR_NATIVE_MISSING.
+   *
+   * @param {OpenOptions} options
+   * @returns {Promise<OfflineSessions>}
+   */
+  static async open(options) {
+    const given = check.object('options', options);
+    const unknown = Object.keys(given).find((name) => !OPTIONS.includes(name));
+    if (unknown !== undefined) throw check.invalid(unknown, 'is no option of open');
+    check.string('directory', given.directory);
+    const { directory, platform, policy, lockWaitMs } = options;
+    const json = check.toJson('options', () => ({
+      directory,
+      platform: { node: process.versions.node, ...check.object('platform', platform) },
+      policy: policy === undefined || policy === null ? {} : check.object('policy', policy),
+      lockWaitMs: check.optionalMs('lockWaitMs', lockWaitMs, 600_000) ?? 0,
+    }));
+    const hooks = {
+      acquireLicense: check.optionalFunction('acquireLicense', options.acquireLicense)
+        ?? createAcquireLicense(check.optionalFunction('classifyRefusal', options.classifyRefusal)),
+      adopt: check.optionalFunction('adopt', options.adopt),
+    };
+    return new OfflineSessions(await call(() => loadNative().NativeEngine.open(json)), hooks);
+  }
+
+  /**
+   * Use `OfflineSessions.open`.
+   * @param {import('../native/binding').NativeEngine} native
+   * @param {{ acquireLicense: import('./types').AcquireLicenseHook, adopt: import('./types').AdoptHook | undefined }} hooks
+   */
+  constructor(native, hooks) {
+    super();
+    this.#native = native;
+    this.#launch = JSON.parse(native.launch);
+    this.#policy = JSON.parse(native.policy);
+    this.#loop = new WorkLoop(native, {
+      ...hooks,
+      driverFor: (lane) => this.#driverFor(lane),
+      changed: (sessions) => this.#announce(sessions),
+      warn: (error) => this.#tell('warning', error),
+    });
+  }
+
+  /** What this launch found changed. @returns {LaunchReport} */
+  get launch() {
+    return this.#launch;
+  }
+
+  /**
+   * Facts that come late, such as a CDM's version; compared again with the launch before this one. What is absent stays.
+   * @param {Partial<PlatformInfo>} platform
+   * @returns {Promise<LaunchReport>}
+   */
+  async updatePlatform(platform) {
+    const json = check.toJson('platform', () => check.object('platform', platform));
+    this.#launch = JSON.parse(await this.#call((native) => native.updatePlatform(json)));
+    if (this.#loop.started) this.#loop.wake();
+    return this.#launch;
+  }
+
+  /**
+   * Stores sessions, all or none. A session that is known by (lane, contentId, sessionId) is updated. With `replace` the contents'
+   * other sessions are removed, and their licences released when there is a driver.
+   * @param {SessionInput | SessionInput[]} sessions
+   * @param {{ replace?: boolean }} [options]
+   * @returns {Promise<StoredSession[]>} in the order of `sessions`
+   */
+  async put(sessions, { replace = false } = {}) {
+    const list = Array.isArray(sessions) ? sessions : [sessions];
+    const json = check.toJson('sessions', () => list.map((session, at) => check.withInitData(`[${at}]`, session)));
+    if (typeof replace !== 'boolean') throw check.invalid('replace', 'must be a boolean');
+    const stored = await this.#sessions((native) => native.put(json, replace));
+    if (this.#loop.started) this.#loop.wake();
+    return stored;
+  }
+
+  /** @param {import('./types').Filter} [filter] @returns {Promise<StoredSession[]>} */
+  async list(filter = {}) {
+    const json = check.toJson('filter', () => check.object('filter', filter));
+    return this.#sessions((native) => native.list(json));
+  }
+
+  /** @param {import('./types').FindQuery} query @returns {Promise<StoredSession[]>} */
+  async find(query) {
+    const json = check.toJson('query', () => check.withInitData('', check.object('query', query)));
+    return this.#sessions((native) => native.find(json));
+  }
+
+  /** Forgets a content; its licences are released when there is a driver. @param {string} contentId @returns {Promise<void>} */
+  async removeContent(contentId) {
+    check.string('contentId', contentId);
+    await this.#call((native) => native.removeContent(contentId));
+    if (this.#loop.started) this.#loop.wake();
+  }
+
+  /**
+   * May the renderer play this now? Answers at once.
+   * @param {string} contentId
+   * @returns {Verdict}
+   */
+  verdict(contentId) {
+    check.string('contentId', contentId);
+    this.#assertOpen();
+    return JSON.parse(call(() => this.#native.verdict(contentId)));
+  }
+
+  /** What would not play offline now: for a warning before quitting. @returns {Verdict[]} */
+  unready() {
+    this.#assertOpen();
+    return JSON.parse(call(() => this.#native.unready()));
+  }
+
+  /**
+   * Who does EME: one driver for every lane, or a function that knows which. `null` defers a lane's work.
+   * @param {SessionDriver | ((lane: Lane) => SessionDriver | null)} driver
+   */
+  useDriver(driver) {
+    this.#assertOpen();
+    if (typeof driver === 'function') {
+      this.#driverFor = (lane) => {
+        const found = driver(lane);
+        return found === null || found === undefined ? null : assertDriver(found);
+      };
+    } else {
+      const only = assertDriver(driver);
+      this.#driverFor = () => only;
+    }
+    this.#native.resume();
+    if (this.#loop.started) this.#loop.wake();
+  }
+
+  /**
+   * Does what can be done so that a content plays offline, before anything else that is due; joins work that is under way. On
+   * time-out it gives the verdict as it stands, and the work goes on. Rejects with ERR_ABORTED or ERR_CLOSED.
+   * @param {string} contentId
+   * @param {{ timeoutMs?: number, signal?: AbortSignal }} [options] `timeoutMs`: default `policy.ensurePlayableTimeoutMs`
+   * @returns {Promise<Verdict>}
+   */
+  async ensurePlayable(contentId, { timeoutMs, signal } = {}) {
+    check.string('contentId', contentId);
+    const limit = check.optionalMs('timeoutMs', timeoutMs, MAX_TIMEOUT_MS) ?? this.#policy.ensurePlayableTimeoutMs;
+    const abort = check.optionalSignal('signal', signal);
+    await this.#call((native) => native.want(contentId));
+    return this.#loop.settle(contentId, () => this.verdict(contentId), limit, abort);
+  }
+
+  /**
+   * Checks every suspect session and licenses again what is lost, until nothing more can run now. Calls that overlap share the
+   * work. Rejects with ERR_ABORTED (what runs is called off unless others wait for it), ERR_CLOSED or a storage error.
+   * @param {{ signal?: AbortSignal, onProgress?: (progress: Progress) => void }} [options]
+   * @returns {Promise<RevalidationReport>}
+   */
+  async revalidate({ signal, onProgress } = {}) {
+    const abort = check.optionalSignal('signal', signal);
+    const listener = check.optionalFunction('onProgress', onProgress);
+    this.#assertOpen();
+    const report = await this.#loop.run((progress) => {
+      listener?.(progress);
+      this.#tell('progress', progress);
+    }, abort);
+    this.#tell('run-finished', report);
+    return report;
+  }
+
+  /**
+   * What the app knows of the network. Offline defers licences, and checks that might destroy one.
+   * @param {'online' | 'offline' | 'unknown'} connectivity
+   * @param {{ changedLocation?: boolean }} [options] `changedLocation`: titles blocked by region are tried again
+   */
+  setConnectivity(connectivity, { changedLocation = false } = {}) {
+    check.string('connectivity', connectivity);
+    if (typeof changedLocation !== 'boolean') throw check.invalid('changedLocation', 'must be a boolean');
+    this.#assertOpen();
+    call(() => this.#native.setConnectivity(connectivity, changedLocation));
+    if (this.#loop.started) this.#loop.wake();
+  }
+
+  /** Launches and what changed, newest first. @param {{ limit?: number }} [options] @returns {Promise<import('./types').Launch[]>} */
+  async history(options = {}) {
+    const json = check.toJson('options', () => check.object('options', options));
+    return JSON.parse(await this.#call((native) => native.history(json)));
+  }
+
+  /** Ends all work and lets go of the directory. Idempotent; a run under way rejects with ERR_CLOSED. @returns {Promise<void>} */
+  close() {
+    this.#closing ??= this.#loop.close().then(() => call(this.#native.close()));
+    return this.#closing;
+  }
+
+  #assertOpen() {
+    if (this.#closing) throw new OfflineSessionsError('ERR_CLOSED', 'this store was closed');
+  }
+
+  /**
+   * @template T
+   * @param {(native: import('../native/binding').NativeEngine) => Promise<T>} work
+   * @returns {Promise<T>}
+   */
+  async #call(work) {
+    this.#assertOpen();
+    return call(() => work(this.#native));
+  }
+
+  /** @param {(native: import('../native/binding').NativeEngine) => Promise<string>} work @returns {Promise<StoredSession[]>} */
+  async #sessions(work) {
+    return JSON.parse(await this.#call(work)).map(check.withBytes);
+  }
+
+  /** @param {StoredSession[]} sessions */
+  #announce(sessions) {
+    for (const session of sessions) this.#tell('session-changed', session);
+    for (const contentId of new Set(sessions.map((session) => session.contentId))) {
+      if (this.#closing) return;
+      const verdict = this.verdict(contentId);
+      if (verdict.playable === 'offline') this.#tell('content-ready', verdict);
+      else if (verdict.state === 'blocked') this.#tell('content-blocked', verdict);
+    }
+  }
+
+  /**
+   * A listener that throws is the app's fault and must not stop the work: it surfaces as an uncaught exception.
+   * @param {any} event
+   * @param {any} value
+   */
+  #tell(event, value) {
+    try {
+      this.emit(event, value);
+    } catch (error) {
+      process.nextTick(() => { throw error; });
+    }
+  }
+}
+
+/** @param {SessionDriver} driver @returns {SessionDriver} */
+function assertDriver(driver) {
+  const methods = check.object('driver', driver);
+  const missing = DRIVER_METHODS.find((method) => typeof methods[method] !== 'function');
+  if (missing !== undefined) throw check.invalid(`driver.${missing}`, 'must be a function');
+  return driver;
+}
+
+module.exports = { OfflineSessions };

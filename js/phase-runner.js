@@ -1,0 +1,226 @@
+'use strict';
+
+const { call } = require('./native');
+const { withBytes } = require('./arguments');
+const { OfflineSessionsError } = require('./errors');
+
+/**
+ * @typedef {import('./types').SessionDriver} SessionDriver
+ * @typedef {import('./types').Lane} Lane
+ * @typedef {import('./types').StoredSession} StoredSession
+ * @typedef {import('./session-driver').Configuration} Configuration
+ *
+ * @typedef {object} TaskOrder
+ * @property {number} taskId
+ * @property {string | null} requestId
+ * @property {string | null} newSessionId
+ * @property {any} session
+ *
+ * @typedef {object} PhaseOrder one phase of one lane, as the addon's `poll` hands it out
+ * @property {number} phaseId
+ * @property {Lane} lane
+ * @property {import('./session-driver').PhaseName} phase
+ * @property {Configuration | null} configuration
+ * @property {Configuration[]} configurations
+ * @property {TaskOrder[]} tasks
+ * @property {number} concurrency
+ * @property {number} startTimeoutMs
+ * @property {number} taskTimeoutMs
+ *
+ * @typedef {object} Host what the app brings
+ * @property {(lane: Lane) => SessionDriver | null} driverFor
+ * @property {import('./types').AcquireLicenseHook} acquireLicense
+ * @property {import('./types').AdoptHook | undefined} adopt
+ * @property {(sessions: StoredSession[]) => void} changed
+ * @property {(error: unknown) => void} warn
+ * @property {() => void} [countLicenseRequest]
+ * @property {() => boolean} [waitedFor] whether a caller waits, so that timers keep the process alive
+ */
+
+/** A driver that does not end a phase in this time is left behind; the lock it holds goes with its window. */
+const END_PHASE_TIMEOUT_MS = 10_000;
+
+/** What stands for an answer that did not come or cannot be read. None of them says anything against a licence. */
+const NO_ANSWER = Object.freeze({
+  probe: { persistentLicense: 'unavailable', witness: null },
+  check: { kind: 'timeout' },
+  verify: { kind: 'timeout' },
+  license: { kind: 'timeout' },
+  adopt: 'catalogue-changed',
+  release: { kind: 'failed' },
+});
+
+/**
+ * Starts a phase, runs its tasks and ends it, whatever happens in between. Rejects only when the engine cannot record.
+ *
+ * @param {import('../native/binding').NativeEngine} native
+ * @param {Host} host
+ * @param {PhaseOrder} order
+ * @param {AbortSignal} signal aborted: tasks that are out go back, none counts as failed
+ * @param {() => void} onRecorded called after each outcome that was recorded
+ */
+async function runPhase(native, host, order, signal, onRecorded) {
+  const { phaseId, lane, phase, configuration } = order;
+  const driver = driverFor(host, lane);
+  if (!driver) {
+    native.endPhase(phaseId, 'no-driver');
+    return;
+  }
+  /** @type {string | undefined} */
+  let failure;
+  try {
+    const started = await attempt(host, signal, order.startTimeoutMs, async (startSignal) => {
+      await driver.startPhase?.(lane, phase, configuration, { signal: startSignal });
+    });
+    if (started.ok) await runTasks(native, host, driver, order, signal, onRecorded);
+    else if (!signal.aborted) {
+      failure = 'timeout';
+      host.warn(started.error);
+    }
+  } finally {
+    await attempt(host, undefined, END_PHASE_TIMEOUT_MS, async () => driver.endPhase?.(lane, phase));
+    native.endPhase(phaseId, failure);
+  }
+}
+
+/** @param {Host} host @param {Lane} lane */
+function driverFor(host, lane) {
+  try {
+    return host.driverFor(lane);
+  } catch (error) {
+    host.warn(error);
+    return null;
+  }
+}
+
+/**
+ * @param {import('../native/binding').NativeEngine} native
+ * @param {Host} host
+ * @param {SessionDriver} driver
+ * @param {PhaseOrder} order
+ * @param {AbortSignal} signal
+ * @param {() => void} onRecorded
+ */
+async function runTasks(native, host, driver, order, signal, onRecorded) {
+  const queue = [...order.tasks];
+  const worker = async () => {
+    for (let task = queue.shift(); task && !signal.aborted; task = queue.shift()) {
+      await runTask(native, host, driver, order, task, signal);
+      onRecorded();
+    }
+  };
+  const workers = Array.from({ length: Math.min(order.concurrency, queue.length) }, worker);
+  const ends = await Promise.allSettled(workers);
+  const failed = ends.find((end) => end.status === 'rejected');
+  if (failed) throw /** @type {PromiseRejectedResult} */ (failed).reason;
+}
+
+/**
+ * @param {import('../native/binding').NativeEngine} native
+ * @param {Host} host
+ * @param {SessionDriver} driver
+ * @param {PhaseOrder} order
+ * @param {TaskOrder} task
+ * @param {AbortSignal} signal
+ */
+async function runTask(native, host, driver, order, task, signal) {
+  const result = await attempt(host, signal, order.taskTimeoutMs, (taskSignal) =>
+    perform(native, host, driver, order, task, taskSignal));
+  if (signal.aborted && !result.ok) return;
+  if (!result.ok) host.warn(result.error);
+  const completed = await complete(native, host, order, task, result.ok ? result.value : NO_ANSWER[order.phase]);
+  if (completed.plantWitness) {
+    const planted = await attempt(host, signal, order.taskTimeoutMs, async () =>
+      driver.plantWitness(order.lane, completed.plantWitness));
+    // Unplanted, it will be missed at the next launch, which checks once more than it had to.
+    if (!planted.ok) host.warn(planted.error);
+  }
+  if (completed.changed.length > 0) host.changed(completed.changed.map(withBytes));
+}
+
+/**
+ * @param {import('../native/binding').NativeEngine} native
+ * @param {Host} host
+ * @param {PhaseOrder} order
+ * @param {TaskOrder} task
+ * @param {unknown} outcome
+ */
+async function complete(native, host, order, { taskId }, outcome) {
+  try {
+    return JSON.parse(await call(native.complete(taskId, JSON.stringify(outcome) ?? 'null')));
+  } catch (error) {
+    // The driver's answer makes no sense. The task must end all the same, without prejudice to the licence.
+    if (!(error instanceof OfflineSessionsError) || error.code !== 'ERR_INVALID_ARGUMENT') throw error;
+    host.warn(error);
+    return JSON.parse(await call(native.complete(taskId, JSON.stringify(NO_ANSWER[order.phase]))));
+  }
+}
+
+/**
+ * @param {import('../native/binding').NativeEngine} native
+ * @param {Host} host
+ * @param {SessionDriver} driver
+ * @param {PhaseOrder} order
+ * @param {TaskOrder} task
+ * @param {AbortSignal} signal
+ * @returns {Promise<unknown>}
+ */
+async function perform(native, host, driver, order, task, signal) {
+  const { session, requestId, newSessionId } = task;
+  /** @type {import('./session-driver').AcquireLicense} */
+  const acquireLicense = async ({ messageType, message }) => {
+    if (messageType === 'license-request') host.countLicenseRequest?.();
+    const replaces = session.sessionId;
+    return new Uint8Array(await host.acquireLicense({ session, requestId: requestId ?? '', messageType, message, replaces, signal }));
+  };
+  switch (order.phase) {
+    case 'probe':
+      return driver.probe(order.lane, { configurations: order.configurations, signal });
+    case 'check':
+    case 'verify':
+      return driver.check(session, { signal });
+    case 'license': {
+      const sessionCreated = (/** @type {string} */ id) => call(native.journal(task.taskId, String(id)));
+      return driver.license(session, { requestId: /** @type {string} */ (requestId), signal, sessionCreated, acquireLicense });
+    }
+    case 'adopt': {
+      const id = /** @type {string} */ (newSessionId);
+      return host.adopt ? host.adopt(session, id, { signal }) : driver.adopt(session, id, { signal });
+    }
+    case 'release':
+      return driver.release(session, { signal, acquireLicense });
+  }
+}
+
+/**
+ * Runs `work` for at most `timeoutMs`; what it does later is ignored.
+ *
+ * @template T
+ * @param {Host} host
+ * @param {AbortSignal | undefined} outer
+ * @param {number} timeoutMs
+ * @param {(signal: AbortSignal) => Promise<T>} work
+ * @returns {Promise<{ ok: true, value: T } | { ok: false, error: unknown }>}
+ */
+async function attempt(host, outer, timeoutMs, work) {
+  const controller = new AbortController();
+  const abort = () => controller.abort(outer?.reason);
+  if (outer?.aborted) abort();
+  outer?.addEventListener('abort', abort, { once: true });
+  const timer = setTimeout(() => controller.abort(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
+  if (!host.waitedFor?.()) timer.unref();
+  try {
+    const aborted = new Promise((_resolve, reject) => {
+      controller.signal.addEventListener('abort', () => reject(controller.signal.reason), { once: true });
+    });
+    controller.signal.throwIfAborted();
+    return { ok: true, value: await Promise.race([work(controller.signal), /** @type {Promise<never>} */ (aborted)]) };
+  } catch (error) {
+    return { ok: false, error };
+  } finally {
+    clearTimeout(timer);
+    outer?.removeEventListener('abort', abort);
+  }
+}
+
+module.exports = { runPhase };

@@ -1,0 +1,225 @@
+import { abortable } from './abortable.mjs';
+import { fromBase64 } from './base64.mjs';
+import { persistentLicenseSupport } from './key-system.mjs';
+import { CdmRejection, ClosedByCdm, LicenseRefusal } from './outcomes.mjs';
+import { Phase } from './phase.mjs';
+import { readWitness, writeWitness } from './witness.mjs';
+
+/**
+ * @typedef {import('../session-driver.js').AcquireLicense} AcquireLicense
+ * @typedef {import('../session-driver.js').AdoptOutcome} AdoptOutcome
+ * @typedef {import('../session-driver.js').CheckOutcome} CheckOutcome
+ * @typedef {import('../session-driver.js').Configuration} Configuration
+ * @typedef {import('../session-driver.js').DriverSession} DriverSession
+ * @typedef {import('../session-driver.js').Lane} Lane
+ * @typedef {import('../session-driver.js').LicenseContext} LicenseContext
+ * @typedef {import('../session-driver.js').LicenseOutcome} LicenseOutcome
+ * @typedef {import('../session-driver.js').PhaseName} PhaseName
+ * @typedef {import('../session-driver.js').ReleaseOutcome} ReleaseOutcome
+ * @typedef {import('./cdm-session.mjs').CdmSession} CdmSession
+ *
+ * @typedef {(session: DriverSession, newSessionId: string, context: { signal?: AbortSignal }) => Promise<AdoptOutcome> | AdoptOutcome} AdoptHook
+ */
+
+/** A licence request, a check or a removal need a MediaKeys; the other phases only the lock. */
+const PHASES_WITH_KEYS = ['check', 'license', 'verify', 'release'];
+const RELEASE_MESSAGE_WAIT_MS = 500;
+
+/** Runs EME in the window that it is created in, for lanes of that window's origin. A SessionDriver (design, section 6). */
+export class EmeDriver {
+  /** @type {AdoptHook | undefined} */
+  #adopt;
+  /** @type {Map<string, Phase>} by key system, since a window has one origin and one partition */
+  #phases = new Map();
+
+  /** @param {{ adopt?: AdoptHook }} [hooks] `adopt` writes the new session's id into the page's own catalogue */
+  constructor({ adopt } = {}) {
+    this.#adopt = adopt;
+  }
+
+  /**
+   * @param {Lane} lane
+   * @param {PhaseName} phaseName
+   * @param {Configuration | null} configuration
+   * @param {{ signal?: AbortSignal }} [context]
+   */
+  async startPhase(lane, phaseName, configuration, { signal } = {}) {
+    // Another origin's licences are in other storage: here each of them would be found gone.
+    if (lane.origin !== location.origin) throw new Error(`this window is of the origin ${location.origin}, not ${lane.origin}`);
+    const { keySystem } = lane;
+    const before = this.#phases.get(keySystem);
+    const phase = new Phase();
+    this.#phases.set(keySystem, phase);
+    await before?.end();
+    try {
+      await phase.start(PHASES_WITH_KEYS.includes(phaseName) ? { keySystem, configuration } : null, signal);
+    } catch (error) {
+      if (this.#phases.get(keySystem) === phase) this.#phases.delete(keySystem);
+      throw error;
+    }
+  }
+
+  /** @param {Lane} lane */
+  async endPhase(lane) {
+    const phase = this.#phases.get(lane.keySystem);
+    this.#phases.delete(lane.keySystem);
+    await phase?.end();
+  }
+
+  /**
+   * @param {Lane} lane
+   * @param {{ configurations: Configuration[], signal?: AbortSignal }} context
+   * @returns {Promise<import('../session-driver.js').ProbeOutcome>}
+   */
+  probe(lane, { configurations, signal }) {
+    return this.#phaseOf(lane).run(signal, async (_phase, anyEnd) => ({
+      persistentLicense: await persistentLicenseSupport(lane.keySystem, configurations, anyEnd),
+      witness: await abortable(readWitness(lane.keySystem), anyEnd),
+    }));
+  }
+
+  /**
+   * @param {Lane} lane
+   * @param {string} value
+   */
+  async plantWitness(lane, value) {
+    await writeWitness(lane.keySystem, value);
+  }
+
+  /**
+   * @param {DriverSession} session
+   * @param {{ signal?: AbortSignal }} [context]
+   * @returns {Promise<CheckOutcome>}
+   */
+  check(session, { signal } = {}) {
+    return this.#withCdmSession(session.lane, signal, async (cdm, phase, anyEnd) => {
+      try {
+        if (!await phase.inTurn(cdm, anyEnd, () => cdm.load(session.sessionId, anyEnd))) return { kind: 'gone' };
+        await cdm.keysShown(session, anyEnd);
+      } catch (error) {
+        if (error instanceof CdmRejection) return error.outcome;
+        if (error instanceof ClosedByCdm) return { kind: 'timeout' };
+        throw error;
+      }
+      const { keyStatuses, expiration } = cdm;
+      return Object.keys(keyStatuses).length > 0 ? { kind: 'loaded', keyStatuses, expiration } : { kind: 'hollow' };
+    });
+  }
+
+  /**
+   * @param {DriverSession} session
+   * @param {LicenseContext} context
+   * @returns {Promise<LicenseOutcome>}
+   */
+  license(session, { signal, sessionCreated, acquireLicense }) {
+    return this.#withCdmSession(session.lane, signal, async (cdm, phase, anyEnd) => {
+      let announced = false;
+      try {
+        const initData = fromBase64(session.initData);
+        const sessionId = await phase.inTurn(cdm, anyEnd, () => cdm.generateRequest(session.initDataType, initData, anyEnd));
+        announced = true;
+        await abortable(sessionCreated(sessionId), anyEnd);
+        await obtainKeys(cdm, session, acquireLicense, anyEnd);
+        return { kind: 'licensed', sessionId, keyStatuses: cdm.keyStatuses, expiration: cdm.expiration };
+      } catch (error) {
+        // A licence may be stored under the announced id: it is left for the engine to check.
+        if (announced && anyEnd.aborted) return { kind: 'timeout' };
+        if (announced && error instanceof ClosedByCdm) return { kind: 'timeout', message: error.message };
+        await phase.inTurn(cdm, new AbortController().signal, () => cdm.discard());
+        if (error instanceof CdmRejection || error instanceof LicenseRefusal) return error.outcome;
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * @param {DriverSession} session
+   * @param {string} newSessionId
+   * @param {{ signal?: AbortSignal }} [context]
+   * @returns {Promise<AdoptOutcome>}
+   */
+  adopt(session, newSessionId, { signal } = {}) {
+    return this.#phaseOf(session.lane).run(signal, async (_phase, anyEnd) => {
+      if (!this.#adopt) return 'adopted';
+      return abortable(Promise.resolve(this.#adopt(session, newSessionId, { signal: anyEnd })), anyEnd);
+    });
+  }
+
+  /**
+   * @param {DriverSession} session
+   * @param {{ acquireLicense: AcquireLicense, signal?: AbortSignal }} context
+   * @returns {Promise<ReleaseOutcome>}
+   */
+  release(session, { signal, acquireLicense }) {
+    return this.#withCdmSession(session.lane, signal, async (cdm, phase, anyEnd) => {
+      try {
+        const removed = await phase.inTurn(cdm, anyEnd, async () => {
+          if (!await cdm.load(session.sessionId, anyEnd)) return false;
+          await abortable(cdm.remove(), anyEnd);
+          return true;
+        });
+        if (!removed) return { kind: 'absent' };
+        const message = await cdm.releaseMessage(RELEASE_MESSAGE_WAIT_MS, anyEnd);
+        if (message) await cdm.update(await answerTo(message, acquireLicense, anyEnd), anyEnd);
+        return { kind: 'released' };
+      } catch (error) {
+        if (anyEnd.aborted || !(error instanceof Error)) throw error;
+        return { kind: 'failed', message: `${error.name}: ${error.message}` };
+      }
+    });
+  }
+
+  /** @param {Lane} lane */
+  #phaseOf(lane) {
+    const phase = this.#phases.get(lane.keySystem);
+    if (!phase) throw new Error('no phase has been started in this lane');
+    return phase;
+  }
+
+  /**
+   * @template T
+   * @param {Lane} lane
+   * @param {AbortSignal | undefined} signal
+   * @param {(cdm: CdmSession, phase: Phase, signal: AbortSignal) => Promise<T>} work
+   * @returns {Promise<T>}
+   */
+  #withCdmSession(lane, signal, work) {
+    return this.#phaseOf(lane).run(signal, async (phase, anyEnd) => {
+      const cdm = phase.createSession();
+      try {
+        return await work(cdm, phase, anyEnd);
+      } finally {
+        await cdm.close();
+      }
+    });
+  }
+}
+
+/**
+ * @param {import('../session-driver.js').LicenseMessage} message
+ * @param {AcquireLicense} acquireLicense
+ * @param {AbortSignal} signal
+ */
+function answerTo(message, acquireLicense, signal) {
+  const answer = acquireLicense(message).catch((error) => {
+    throw LicenseRefusal.from(error);
+  });
+  return abortable(answer, signal);
+}
+
+/**
+ * Answers the session's messages, the licence request and what may go before it, until keys have shown.
+ * @param {CdmSession} cdm
+ * @param {DriverSession} session
+ * @param {AcquireLicense} acquireLicense
+ * @param {AbortSignal} signal
+ */
+async function obtainKeys(cdm, session, acquireLicense, signal) {
+  do {
+    const message = await cdm.nextMessage(signal);
+    await cdm.update(await answerTo(message, acquireLicense, signal), signal);
+    await cdm.keysShown(session, signal, { orMessage: true });
+  } while (cdm.hasMessage && Object.keys(cdm.keyStatuses).length === 0);
+  if (Object.keys(cdm.keyStatuses).length > 0) return;
+  throw new LicenseRefusal({ kind: 'rejected', name: 'HollowLicense', message: 'no key came of the licence', systemCode: null });
+}

@@ -1,0 +1,3 @@
+export { EmeDriver } from './eme-driver.mjs';
+export { serveDriver } from './transport.mjs';
+export { withCdmLock } from './cdm-lock.mjs';

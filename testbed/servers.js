@@ -1,0 +1,229 @@
+'use strict';
+
+const { createServer } = require('node:http');
+const { open } = require('node:fs/promises');
+const { createReadStream } = require('node:fs');
+const path = require('node:path');
+const clearkey = require('./clearkey.js');
+const { CONTENT_KEYS } = require('./keys.js');
+
+/**
+ * @typedef {import('node:http').IncomingMessage} Request
+ * @typedef {import('node:http').ServerResponse} Response
+ * @typedef {{ origin: string, port: number, close: () => Promise<void> }} Loopback
+ */
+
+const ROOT = path.join(__dirname, '..');
+/** Whatever is not in this list is not served: README files name keys. */
+const CONTENT_TYPES = new Map([
+  ['.mpd', 'application/dash+xml'],
+  ['.mp4', 'video/mp4'],
+  ['.m4s', 'video/iso.segment'],
+  ['.html', 'text/html; charset=utf-8'],
+  ['.js', 'text/javascript; charset=utf-8'],
+  ['.mjs', 'text/javascript; charset=utf-8'],
+]);
+const CORS = {
+  'access-control-allow-origin': '*',
+  'access-control-allow-methods': 'GET, HEAD, POST',
+  'access-control-allow-headers': 'content-type, range',
+  'access-control-expose-headers': 'content-range',
+};
+
+/**
+ * @param {(request: Request, response: Response) => Promise<void>} handle
+ * @param {number} port 0: any that is free
+ * @returns {Promise<Loopback>}
+ */
+async function listen(handle, port) {
+  const server = createServer((request, response) => {
+    if (request.method === 'OPTIONS') response.writeHead(204, CORS).end();
+    else handle(request, response).catch((error) => response.destroy(error));
+  });
+  await new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', () => resolve(undefined));
+  });
+  const bound = /** @type {import('node:net').AddressInfo} */ (server.address()).port;
+  /** @type {Promise<void> | undefined} */
+  let closing;
+  return {
+    origin: `http://127.0.0.1:${bound}`,
+    port: bound,
+    close: () => closing ??= new Promise((resolve) => {
+      server.close(() => resolve());
+      // Browsers and fetch keep connections open, and a hanging answer never ends by itself.
+      server.closeAllConnections();
+    }),
+  };
+}
+
+/**
+ * `bytes=a-b`, `bytes=a-` or `bytes=-n` of a file of `size` bytes; null when it cannot be met.
+ * @param {string} header
+ * @param {number} size
+ */
+function parseRange(header, size) {
+  const match = /^bytes=(\d*)-(\d*)$/.exec(header);
+  if (!match || (match[1] === '' && match[2] === '')) return null;
+  const start = match[1] === '' ? Math.max(0, size - Number(match[2])) : Number(match[1]);
+  const end = match[1] === '' || match[2] === '' ? size - 1 : Math.min(Number(match[2]), size - 1);
+  return start <= end ? { start, end } : null;
+}
+
+/**
+ * @param {string} file
+ * @param {Request} request
+ * @param {Response} response
+ */
+async function sendFile(file, request, response) {
+  const type = CONTENT_TYPES.get(path.extname(file));
+  const handle = type && await open(file).catch(() => null);
+  if (!handle) {
+    response.writeHead(404, CORS).end();
+    return;
+  }
+  const { size } = await handle.stat();
+  await handle.close();
+  const { range } = request.headers;
+  const wanted = range ? parseRange(range, size) : { start: 0, end: size - 1 };
+  if (!wanted) {
+    response.writeHead(416, { ...CORS, 'content-range': `bytes */${size}` }).end();
+    return;
+  }
+  response.writeHead(range ? 206 : 200, {
+    ...CORS,
+    'content-type': type,
+    'content-length': wanted.end - wanted.start + 1,
+    'accept-ranges': 'bytes',
+    'cache-control': 'no-store',
+    ...(range && { 'content-range': `bytes ${wanted.start}-${wanted.end}/${size}` }),
+  });
+  if (request.method === 'HEAD') response.end();
+  else createReadStream(file, wanted).on('error', (error) => response.destroy(error)).pipe(response);
+}
+
+/**
+ * @param {string} root
+ * @param {string | undefined} url
+ */
+function inside(root, url) {
+  const file = path.join(root, decodeURIComponent(new URL(url ?? '/', 'http://loopback').pathname));
+  return file.startsWith(root + path.sep) ? file : root;
+}
+
+/**
+ * The titles, with byte ranges. `requests` counts what was asked for, found or not.
+ * @param {{ root?: string, port?: number }} [options]
+ */
+async function startMediaServer({ root = path.join(__dirname, 'content'), port = 0 } = {}) {
+  let requests = 0;
+  const loopback = await listen(async (request, response) => {
+    requests++;
+    await sendFile(inside(root, request.url), request, response);
+  }, port);
+  return { ...loopback, get requests() { return requests; } };
+}
+
+/**
+ * The player's own origin, as an app's local protocol: testbed/page, and the worker bundle as /worker.js.
+ * Keep its port over restarts of the browser: CDM storage and IndexedDB belong to the origin.
+ * @param {{ worker?: string, port?: number }} [options]
+ */
+async function startPageServer({ worker = path.join(ROOT, 'dist', 'worker.js'), port = 0 } = {}) {
+  return listen(async (request, response) => {
+    const file = request.url === '/worker.js' ? worker : inside(path.join(__dirname, 'page'), request.url);
+    await sendFile(file, request, response);
+  }, port);
+}
+
+/**
+ * How the licence server answers. 'hang' never does, 'reset' cuts the connection, 'garbage' is a page of HTML with
+ * status 200, 'empty' a body of none, 'wrong-keys' a licence for other key ids than were asked for.
+ * @typedef {'ok' | 'hang' | 'reset' | 'garbage' | 'empty' | 'wrong-keys'
+ *   | { status: number, body?: string | Uint8Array, headers?: Record<string, string> }} Behaviour
+ *
+ * @typedef {{ keyIds: string[], headers: import('node:http').IncomingHttpHeaders, url: string, at: number }} LicenseCall
+ */
+
+/**
+ * A W3C ClearKey licence server that gives persistent licences.
+ * @param {{ keys?: Readonly<Record<string, string>>, port?: number }} [options]
+ */
+async function startLicenseServer({ keys = CONTENT_KEYS, port = 0 } = {}) {
+  /** @type {LicenseCall[]} */
+  const calls = [];
+  /** @type {(call: LicenseCall) => Behaviour} */
+  let behaviour = () => 'ok';
+
+  const loopback = await listen(async (request, response) => {
+    if (request.method !== 'POST') {
+      response.writeHead(405, CORS).end();
+      return;
+    }
+    /** @type {Buffer[]} */
+    const chunks = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const call = { keyIds: requestedKeyIds(Buffer.concat(chunks)), headers: request.headers, url: request.url ?? '', at: Date.now() };
+    calls.push(call);
+    respond(call, behaviour(call), response);
+  }, port);
+
+  /**
+   * @param {LicenseCall} call
+   * @param {Behaviour} how
+   * @param {Response} response
+   */
+  function respond({ keyIds }, how, response) {
+    if (how === 'hang') return;
+    if (how === 'reset') {
+      response.socket?.resetAndDestroy();
+      return;
+    }
+    if (typeof how === 'object') {
+      response.writeHead(how.status, { ...CORS, ...how.headers }).end(how.body ?? '');
+      return;
+    }
+    const known = keyIds.filter((keyId) => keys[keyId]);
+    if (how === 'ok' && known.length === 0) {
+      response.writeHead(400, CORS).end();
+      return;
+    }
+    const html = how === 'garbage';
+    response.writeHead(200, { ...CORS, 'content-type': html ? 'text/html' : 'application/json' });
+    if (html) response.end('<!doctype html><title>Welcome to our network</title>');
+    else if (how === 'empty') response.end();
+    else if (how === 'wrong-keys') response.end(clearkey.license(Object.fromEntries(keyIds.map((keyId) => [anotherKeyId(keyId), keyId]))));
+    else response.end(clearkey.license(Object.fromEntries(known.map((keyId) => [keyId, keys[keyId]]))));
+  }
+
+  return {
+    ...loopback,
+    url: `${loopback.origin}/license`,
+    calls,
+    get requests() { return calls.length; },
+    /**
+     * From now on, or for the next `times` requests and then 'ok' again.
+     * @param {Behaviour | ((call: LicenseCall) => Behaviour)} how
+     * @param {{ times?: number }} [options]
+     */
+    behave(how, { times = Infinity } = {}) {
+      let left = times;
+      behaviour = (call) => left-- > 0 ? (typeof how === 'function' ? how(call) : how) : 'ok';
+    },
+  };
+}
+
+/** @param {Buffer} body */
+function requestedKeyIds(body) {
+  try {
+    return clearkey.parseLicenseRequest(body);
+  } catch {
+    return [];
+  }
+}
+
+/** @param {string} keyId */
+const anotherKeyId = (keyId) => (keyId.startsWith('ff') ? '00' : 'ff') + keyId.slice(2);
+
+module.exports = { startMediaServer, startPageServer, startLicenseServer };
