@@ -1,6 +1,7 @@
 'use strict';
 
-const { setTimeout: sleep } = require('node:timers/promises');
+const { once } = require('node:events');
+const { WebSocketServer } = require('ws');
 
 /**
  * @typedef {import('puppeteer-core').Browser} Browser
@@ -8,9 +9,6 @@ const { setTimeout: sleep } = require('node:timers/promises');
  */
 
 const CLOSE_TIMEOUT_MS = 5_000;
-/** Below the automation protocol's own time-out. */
-const TAKE_WAIT_MS = 20_000;
-const RELOAD_POLL_MS = 20;
 
 /**
  * A page of the player's origin, and in it, when asked for, the addon's worker behind a port.
@@ -24,11 +22,12 @@ async function openWindow(browser, origin, { worker = false } = {}) {
   /** @type {unknown[]} */
   const errors = [];
   page.on('pageerror', (error) => errors.push(error));
-  await page.goto(`${origin}/index.html${worker ? '?worker' : ''}`, { waitUntil: 'load' });
-  if (!await page.evaluate((name) => name in globalThis, worker ? 'testbedPort' : 'player')) {
+  const port = worker ? await WindowPort.listen(page) : null;
+  await page.goto(`${origin}/index.html${port ? `?worker=${port.number}` : ''}`, { waitUntil: 'load' });
+  if (!await page.evaluate(() => 'player' in globalThis)) {
+    port?.gone();
     throw errors[0] ?? new Error('the page of the test bed did not start');
   }
-  const port = worker ? new WindowPort(page) : null;
 
   return {
     page,
@@ -55,12 +54,15 @@ async function openWindow(browser, origin, { worker = false } = {}) {
 }
 
 /**
- * The main process's end of a transport: MessagePort-like, over the automation protocol.
- * What comes before there is an `onmessage` waits for it, as with a MessagePort.
+ * The main process's end of a transport: MessagePort-like, over a WebSocket that the page opens (testbed/page/port.mjs).
+ * What comes before there is an `onmessage` waits for it, as with a MessagePort. A page that is loading has no socket:
+ * what it is sent is lost, and its 'ready' says so.
  */
 class WindowPort {
-  /** @type {Page} */
-  #page;
+  /** @type {WebSocketServer} */
+  #server;
+  /** @type {import('ws').WebSocket | null} */
+  #socket = null;
   /** @type {((event: { data: any }) => void) | null} */
   #onmessage = null;
   /** @type {(() => void) | null} */
@@ -68,17 +70,34 @@ class WindowPort {
   #closed = false;
   /** @type {string[]} */
   #incoming = [];
-  /** @type {string[]} */
-  #outgoing = [];
-  #sending = false;
 
   /** @param {Page} page */
-  constructor(page) {
-    this.#page = page;
+  static async listen(page) {
+    const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+    await once(server, 'listening');
+    return new WindowPort(page, server);
+  }
+
+  /** @param {Page} page @param {WebSocketServer} server */
+  constructor(page, server) {
+    this.#server = server;
+    server.on('connection', (socket) => {
+      this.#socket?.terminate();
+      this.#socket = socket;
+      socket.on('error', () => socket.terminate());
+      socket.on('message', (json) => this.#receive(String(json)));
+      socket.on('close', () => {
+        if (this.#socket === socket) this.#socket = null;
+      });
+    });
     page.once('close', () => this.gone());
     page.once('error', () => this.gone());
     page.browser().once('disconnected', () => this.gone());
-    this.#receive();
+  }
+
+  /** The number of the loopback port that the page connects to. */
+  get number() {
+    return /** @type {import('node:net').AddressInfo} */ (this.#server.address()).port;
   }
 
   get onmessage() {
@@ -101,9 +120,7 @@ class WindowPort {
 
   /** @param {object} message */
   postMessage(message) {
-    if (this.#closed) return;
-    this.#outgoing.push(JSON.stringify(message));
-    if (!this.#sending) this.#send();
+    this.#socket?.send(JSON.stringify(message));
   }
 
   close() {
@@ -114,38 +131,16 @@ class WindowPort {
   gone() {
     if (this.#closed) return;
     this.#closed = true;
+    this.#socket?.terminate();
+    this.#server.close();
     this.#onclose?.();
   }
 
-  async #receive() {
-    while (!this.#closed) {
-      const messages = await this.#call('take', TAKE_WAIT_MS);
-      if (!messages) await sleep(RELOAD_POLL_MS);
-      for (const json of messages ?? []) {
-        if (this.#onmessage) this.#onmessage({ data: JSON.parse(json) });
-        else this.#incoming.push(json);
-      }
-    }
-  }
-
-  /** In batches, one after the other: calls into a page may overtake each other. */
-  async #send() {
-    this.#sending = true;
-    while (this.#outgoing.length > 0 && !this.#closed) await this.#call('give', this.#outgoing.splice(0));
-    this.#sending = false;
-  }
-
-  /**
-   * @param {'give' | 'take'} method
-   * @param {unknown} argument
-   * @returns {Promise<string[] | null>} null from a page that is loading: what it is sent is lost, its 'ready' says so
-   */
-  async #call(method, argument) {
-    try {
-      return await this.#page.evaluate((name, value) => /** @type {any} */ (globalThis).testbedPort?.[name](value) ?? null, method, argument);
-    } catch {
-      return null;
-    }
+  /** @param {string} json */
+  #receive(json) {
+    if (this.#closed) return;
+    if (this.#onmessage) this.#onmessage({ data: JSON.parse(json) });
+    else this.#incoming.push(json);
   }
 }
 

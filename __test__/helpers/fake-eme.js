@@ -63,9 +63,9 @@ class FakeSession extends EventTarget {
   }
 }
 
-/** Puts `navigator` and `location` in place; `sessions` are those created, `held` whether the lock is. */
+/** Puts `navigator` and `location` in place; `sessions` are those created, `held` counts who has the lock. */
 function installFakeEme(script) {
-  const fake = { sessions: [], held: false };
+  const fake = { sessions: [], held: 0 };
   const mediaKeys = {
     createSession() {
       const session = new FakeSession(script);
@@ -78,11 +78,11 @@ function installFakeEme(script) {
     locks: {
       async request(_name, { signal }, fn) {
         signal?.throwIfAborted();
-        fake.held = true;
+        fake.held++;
         try {
           return await fn();
         } finally {
-          fake.held = false;
+          fake.held--;
         }
       },
     },

@@ -65,7 +65,10 @@ export class CdmSession {
    */
   async generateRequest(initDataType, initData, signal) {
     this.#written = new Promise((resolve) => { this.#onWritten = () => resolve(undefined); });
-    await this.#call(() => this.#session.generateRequest(initDataType, initData), signal);
+    await this.#call(() => this.#session.generateRequest(initDataType, initData).catch((error) => {
+      this.#onWritten();
+      throw error;
+    }), signal);
     return this.#session.sessionId;
   }
 
@@ -139,12 +142,6 @@ export class CdmSession {
     await removing.catch((error) => {
       throw new CdmRejection(error);
     });
-  }
-
-  /** Ends a session that has no licence: only closed, its id would stay behind, hollow. Never rejects. */
-  async discard() {
-    await this.remove().catch(() => {});
-    await this.close();
   }
 
   /**

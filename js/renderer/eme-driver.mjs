@@ -24,6 +24,8 @@ import { readWitness, writeWitness } from './witness.mjs';
 /** A licence request, a check or a removal need a MediaKeys; the other phases only the lock. */
 const PHASES_WITH_KEYS = ['check', 'license', 'verify', 'release'];
 const RELEASE_MESSAGE_WAIT_MS = 500;
+/** For its turn to remove a failed licence; behind a CDM that hangs it never comes. */
+const DISCARD_WAIT_MS = 5000;
 
 /** Runs EME in the window that it is created in, for lanes of that window's origin. A SessionDriver (design, section 6). */
 export class EmeDriver {
@@ -71,7 +73,7 @@ export class EmeDriver {
    * @param {{ configurations: Configuration[], signal?: AbortSignal }} context
    * @returns {Promise<import('../session-driver.js').ProbeOutcome>}
    */
-  probe(lane, { configurations, signal }) {
+  async probe(lane, { configurations, signal }) {
     return this.#phaseOf(lane).run(signal, async (_phase, anyEnd) => ({
       persistentLicense: await persistentLicenseSupport(lane.keySystem, configurations, anyEnd),
       witness: await abortable(readWitness(lane.keySystem), anyEnd),
@@ -125,7 +127,8 @@ export class EmeDriver {
         // A licence may be stored under the announced id: it is left for the engine to check.
         if (announced && anyEnd.aborted) return { kind: 'timeout' };
         if (announced && error instanceof ClosedByCdm) return { kind: 'timeout', message: error.message };
-        await phase.inTurn(cdm, new AbortController().signal, () => cdm.discard());
+        // Only closed, a session without a licence would stay behind, hollow.
+        await phase.inTurn(cdm, AbortSignal.timeout(DISCARD_WAIT_MS), () => cdm.remove()).catch(() => {});
         if (error instanceof CdmRejection || error instanceof LicenseRefusal) return error.outcome;
         throw error;
       }
@@ -138,7 +141,7 @@ export class EmeDriver {
    * @param {{ signal?: AbortSignal }} [context]
    * @returns {Promise<AdoptOutcome>}
    */
-  adopt(session, newSessionId, { signal } = {}) {
+  async adopt(session, newSessionId, { signal } = {}) {
     return this.#phaseOf(session.lane).run(signal, async (_phase, anyEnd) => {
       if (!this.#adopt) return 'adopted';
       return abortable(Promise.resolve(this.#adopt(session, newSessionId, { signal: anyEnd })), anyEnd);
@@ -183,7 +186,7 @@ export class EmeDriver {
    * @param {(cdm: CdmSession, phase: Phase, signal: AbortSignal) => Promise<T>} work
    * @returns {Promise<T>}
    */
-  #withCdmSession(lane, signal, work) {
+  async #withCdmSession(lane, signal, work) {
     return this.#phaseOf(lane).run(signal, async (phase, anyEnd) => {
       const cdm = phase.createSession();
       try {
@@ -200,11 +203,13 @@ export class EmeDriver {
  * @param {AcquireLicense} acquireLicense
  * @param {AbortSignal} signal
  */
-function answerTo(message, acquireLicense, signal) {
-  const answer = acquireLicense(message).catch((error) => {
+async function answerTo(message, acquireLicense, signal) {
+  try {
+    return await abortable(acquireLicense(message), signal);
+  } catch (error) {
+    signal.throwIfAborted();
     throw LicenseRefusal.from(error);
-  });
-  return abortable(answer, signal);
+  }
 }
 
 /**

@@ -1,39 +1,27 @@
 /**
- * The page's end of a port whose other end is in Node, over the automation protocol (testbed/window-port.js):
- * Node gives messages, and asks again and again for those to take. Exposed functions are far slower in Firefox.
+ * The page's end of a port whose other end is in Node (testbed/window-port.js), over a WebSocket.
+ * @param {string} number of the loopback port that Node listens on
  */
-export function createPort() {
+export function createPort(number) {
+  const socket = new WebSocket(`ws://127.0.0.1:${number}`);
   /** @type {string[]} */
-  let outgoing = [];
-  let wake = () => {};
-
+  const waiting = [];
   const port = {
     /** @type {((event: { data: any }) => void) | null} */
     onmessage: null,
+    /** @type {(() => void) | null} */
+    onclose: null,
     /** @param {object} message */
     postMessage(message) {
-      outgoing.push(JSON.stringify(message));
-      wake();
+      const json = JSON.stringify(message);
+      if (socket.readyState === WebSocket.OPEN) socket.send(json);
+      else waiting.push(json);
     },
   };
-
-  const nodeEnd = {
-    /** @param {string[]} messages */
-    give(messages) {
-      for (const json of messages) port.onmessage?.({ data: JSON.parse(json) });
-    },
-    /** @param {number} waitMs for the first message @returns {Promise<string[]>} */
-    async take(waitMs) {
-      if (outgoing.length === 0) {
-        await new Promise((resolve) => {
-          wake = () => resolve(undefined);
-          setTimeout(wake, waitMs);
-        });
-      }
-      const taken = outgoing;
-      outgoing = [];
-      return taken;
-    },
-  };
-  return { port, nodeEnd };
+  socket.addEventListener('open', () => {
+    for (const json of waiting.splice(0)) socket.send(json);
+  });
+  socket.addEventListener('message', ({ data }) => port.onmessage?.({ data: JSON.parse(data) }));
+  socket.addEventListener('close', () => port.onclose?.());
+  return port;
 }
