@@ -143,7 +143,10 @@ describe('EME driver on a scripted CDM', () => {
 
     test('an update rejected with system code 75 says so', async () => {
       script.update = () => { throw new DOMException('system code (75)', 'InvalidStateError'); };
-      expect(await driver.license(session(), licenseContext())).toEqual({ kind: 'rejected', name: 'InvalidStateError', message: 'system code (75)', systemCode: 75 });
+      const license = driver.license(session(), licenseContext());
+      await jest.advanceTimersByTimeAsync(200);
+      expect(await license).toEqual({ kind: 'rejected', name: 'InvalidStateError', message: 'system code (75)', systemCode: 75 });
+      expect(fake.sessions[0].calls).toEqual(['generateRequest', 'update', 'remove', 'close']);
     });
 
     test('a request that the CDM refuses announces nothing', async () => {
@@ -187,7 +190,7 @@ describe('EME driver on a scripted CDM', () => {
       requests[0](new Uint8Array([2]));
       await settle();
       expect(created()).toBe(2);
-      await jest.advanceTimersByTimeAsync(100);
+      await jest.advanceTimersByTimeAsync(200);
       expect(created()).toBe(3);
       requests[1](new Uint8Array([2]));
       requests[2](new Uint8Array([2]));

@@ -4,4 +4,22 @@ const { OfflineSessionsError, ERROR_CODES } = require('./errors');
 const { OfflineSessions } = require('./manager');
 const { createTransportDriver } = require('./transport');
 
+/**
+ * @typedef {import('./types').SessionDriver} SessionDriver
+ * @typedef {import('./types').Lane} Lane
+ * @typedef {import('./types').PlatformInfo} PlatformInfo
+ * @typedef {import('./types').Policy} Policy
+ * @typedef {import('./types').OpenOptions} OpenOptions
+ * @typedef {import('./types').SessionInput} SessionInput
+ * @typedef {import('./types').StoredSession} StoredSession
+ * @typedef {import('./types').LaunchReport} LaunchReport
+ * @typedef {import('./types').Launch} Launch
+ * @typedef {import('./types').Verdict} Verdict
+ * @typedef {import('./types').Progress} Progress
+ * @typedef {import('./types').RevalidationReport} RevalidationReport
+ * @typedef {import('./types').LicenseRequest} LicenseRequest
+ * @typedef {import('./transport').TransportPort} TransportPort
+ * @typedef {import('./errors').ErrorCode} ErrorCode
+ */
+
 module.exports = { OfflineSessions, OfflineSessionsError, ERROR_CODES, createTransportDriver };

@@ -15,7 +15,7 @@
  * @property {MediaCapability[]} audioCapabilities
  * @property {MediaCapability[]} videoCapabilities
  *
- * @typedef {{ contentType: string, robustness?: string, encryptionScheme?: string | null }} MediaCapability
+ * @typedef {{ contentType: string, robustness?: string | null, encryptionScheme?: string | null }} MediaCapability
  *
  * @typedef {object} DriverSession the part of a stored session that a driver reads
  * @property {Lane} lane
@@ -54,20 +54,23 @@
  * @typedef {(message: LicenseMessage) => Promise<Uint8Array>} AcquireLicense rejects with a LicenseFailure
  *
  * @typedef {object} LicenseContext
- * @property {string} [requestId]
- * @property {AbortSignal} [signal]
+ * @property {string} requestId the same when the request is repeated after a crash, so that a server can bill once
+ * @property {AbortSignal} signal
  * @property {(sessionId: string) => Promise<void>} sessionCreated resolves when the id is journalled
  * @property {AcquireLicense} acquireLicense
  *
- * @typedef {object} SessionDriver
- * @property {(lane: Lane, phase: PhaseName, configuration: Configuration | null, context?: { signal?: AbortSignal }) => Promise<void>} startPhase
- * @property {(lane: Lane, phase: PhaseName) => Promise<void>} endPhase never rejects
- * @property {(lane: Lane, context: { configurations: Configuration[], signal?: AbortSignal }) => Promise<ProbeOutcome>} probe
+ * @typedef {{ signal: AbortSignal }} Context aborted when the answer is no longer wanted
+ *
+ * @typedef {object} SessionDriver does EME for the lanes of one origin and partition (design, section 6)
+ * @property {(lane: Lane, phase: PhaseName, configuration: Configuration | null, context: Context) => Promise<void>} [startPhase]
+ *   resolves when the origin's lock is held and, for check, license, verify and release, one fresh MediaKeys is there
+ * @property {(lane: Lane, phase: PhaseName) => Promise<void>} [endPhase] also after a startPhase that failed; never rejects
+ * @property {(lane: Lane, context: Context & { configurations: Configuration[] }) => Promise<ProbeOutcome>} probe
  * @property {(lane: Lane, value: string) => Promise<void>} plantWitness
- * @property {(session: DriverSession, context?: { signal?: AbortSignal }) => Promise<CheckOutcome>} check
+ * @property {(session: DriverSession, context: Context) => Promise<CheckOutcome>} check also used to verify a new session
  * @property {(session: DriverSession, context: LicenseContext) => Promise<LicenseOutcome>} license
- * @property {(session: DriverSession, newSessionId: string, context?: { signal?: AbortSignal }) => Promise<AdoptOutcome>} adopt
- * @property {(session: DriverSession, context: { acquireLicense: AcquireLicense, signal?: AbortSignal }) => Promise<ReleaseOutcome>} release
+ * @property {(session: DriverSession, newSessionId: string, context: Context) => Promise<AdoptOutcome>} adopt
+ * @property {(session: DriverSession, context: Context & { acquireLicense: AcquireLicense }) => Promise<ReleaseOutcome>} release
  */
 
 module.exports = {};

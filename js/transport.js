@@ -52,12 +52,12 @@ class TransportDriver {
     port.addEventListener?.('close', onClose);
   }
 
-  /** @type {SessionDriver['startPhase']} */
+  /** @type {NonNullable<SessionDriver['startPhase']>} */
   startPhase(lane, phase, configuration, context) {
     return this.#run('startPhase', [lane, phase, configuration], context);
   }
 
-  /** @type {SessionDriver['endPhase']} */
+  /** @type {NonNullable<SessionDriver['endPhase']>} */
   async endPhase(lane, phase) {
     // Before the window has begun to serve it has no phase to end; one that has gone took its phases with it.
     if (this.#ready) await this.#run('endPhase', [lane, phase]).catch(() => {});
@@ -265,7 +265,7 @@ function licenseFailure(error) {
 
 /**
  * @param {TransportPort} port its other end is served by `serveDriver` in a window
- * @returns {SessionDriver & { close(): void }}
+ * @returns {Required<SessionDriver> & { close(): void }}
  */
 function createTransportDriver(port) {
   return new TransportDriver(port);

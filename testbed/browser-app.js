@@ -2,14 +2,19 @@
 
 const { mkdir } = require('node:fs/promises');
 const path = require('node:path');
-const { createTransportDriver } = require('../..');
-const { launchBrowser } = require('../../testbed/browsers.js');
-const { rewriteSalts } = require('../../testbed/cdm-breaks.js');
-const { startLicenseServer, startMediaServer, startPageServer } = require('../../testbed/servers.js');
-const { openWindow } = require('../../testbed/window-port.js');
+const { createTransportDriver } = require('..');
+const { launchBrowser } = require('./browsers.js');
+const { startLicenseServer, startMediaServer, startPageServer } = require('./servers.js');
+const { sessionInputs } = require('./session-inputs.js');
+const { openWindow } = require('./window-port.js');
 
-/** The story in headless Firefox: a page as the app's window, the addon's worker in it. */
-class BrowserStage {
+/**
+ * @typedef {{ contentId: string, folder: string, separateSessions?: boolean }} Title
+ * separateSessions: one stored session for audio and one for video
+ */
+
+/** An app with downloads in a real headless browser: a page as its window, the addon's worker in it, its servers. */
+class BrowserApp {
   /**
    * @param {import('../../testbed/browsers.js').Found} found
    * @param {string} workspace
@@ -38,15 +43,22 @@ class BrowserStage {
     return started(this.pageServer).origin;
   }
 
-  /** @param {import('./titles.js').Title} title */
-  store({ contentId, folder, separateSessions }) {
+  /**
+   * Downloads a title, its licences included.
+   * @param {Title} title
+   * @returns {Promise<import('..').SessionInput[]>} what to put on record
+   */
+  async store({ contentId, folder, separateSessions }) {
     const manifestUrl = `${started(this.mediaServer).origin}/${folder}/m.mpd`;
-    return started(this.window).player('download', { contentId, manifestUrl, licenseUrl: started(this.licenseServer).url, separateSessions });
+    const licenseUrl = started(this.licenseServer).url;
+    const { capabilities, sessions } = await started(this.window).player('download', { contentId, manifestUrl, licenseUrl, separateSessions });
+    return sessionInputs({ contentId, origin: this.origin, licenseUrl, capabilities }, sessions);
   }
 
-  async restartBroken() {
+  /** @param {(profile: string) => Promise<void>} [breakCdm] what happens to the CDM's storage in between */
+  async restart(breakCdm) {
     await started(this.running).close();
-    await rewriteSalts(this.profile);
+    await breakCdm?.(this.profile);
     await this.#open();
   }
 
@@ -61,6 +73,15 @@ class BrowserStage {
   async stopServers() {
     await this.mediaServer?.close();
     await this.licenseServer?.close();
+  }
+
+  /** Clears the addon's own storage, as clearing the site's data does, but keeps the app's catalogue. */
+  async forgetWitness() {
+    await started(this.window).page.evaluate(() => new Promise((resolve, reject) => {
+      const deleting = globalThis.indexedDB.deleteDatabase('electron-offline-sessions');
+      deleting.onsuccess = resolve;
+      deleting.onerror = reject;
+    }));
   }
 
   /** @param {string} contentId */
@@ -88,4 +109,4 @@ function started(part) {
   return part;
 }
 
-module.exports = { BrowserStage };
+module.exports = { BrowserApp };

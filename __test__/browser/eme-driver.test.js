@@ -66,6 +66,8 @@ describeBrowser('EME driver on the ClearKey CDM of Firefox', 'firefox', (found) 
     await lane.inPhase(driver, 'probe', async () => {
       expect(await driver.probe(lane.lane, { configurations: [CONFIGURATION] })).toEqual({ persistentLicense: 'supported', witness: null });
       expect(await driver.probe(lane.lane, { configurations: [] })).toEqual({ persistentLicense: 'supported', witness: null });
+      const stored = { ...CONFIGURATION, videoCapabilities: [{ contentType: 'video/mp4; codecs="avc1.42E01E"', robustness: null, encryptionScheme: null }] };
+      expect(await driver.probe(lane.lane, { configurations: [stored] })).toMatchObject({ persistentLicense: 'supported' });
     });
   });
 
@@ -127,9 +129,9 @@ describeBrowser('EME driver on the ClearKey CDM of Firefox', 'firefox', (found) 
     for (let n = 1; n <= 6; n++) sessionIds.push(await hollowSession(lane.title(n)));
     const before = performance.now();
     const outcomes = await lane.inPhase(driver, 'check', () => Promise.all(sessionIds.map((sessionId, n) => (
-      driver.check({ ...lane.title(n + 1), sessionId, keyStatusWaitMs: 1000 })))));
+      driver.check({ ...lane.title(n + 1), sessionId, keyStatusWaitMs: 1500 })))));
     expect(outcomes).toEqual(sessionIds.map(() => ({ kind: 'hollow' })));
-    expect(performance.now() - before).toBeLessThan(3000);
+    expect(performance.now() - before).toBeLessThan(6000);
   });
 
   test.each([

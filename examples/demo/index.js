@@ -9,8 +9,8 @@ const { mkdtemp } = require('node:fs/promises');
 const { rmSync } = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
+const { BrowserApp } = require('../../testbed/browser-app.js');
 const { findBrowser } = require('../../testbed/browsers.js');
-const { BrowserStage } = require('./browser-stage.js');
 const { ScriptedStage } = require('./scripted-stage.js');
 const { tell, mismatches } = require('./story.js');
 const output = require('./output.js');
@@ -26,7 +26,7 @@ async function main() {
   output.line(firefox
     ? `electron-offline-sessions on a real CDM: ClearKey of Firefox ${firefox.version}.`
     : `electron-offline-sessions on a scripted CDM: no Firefox was found. ${INSTALL_HINT}`);
-  const stage = firefox ? new BrowserStage(firefox, workspace) : new ScriptedStage();
+  const stage = firefox ? new BrowserApp(firefox, workspace) : new ScriptedStage();
   let figures;
   try {
     figures = await tell(stage, path.join(workspace, 'database'));

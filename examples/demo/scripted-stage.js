@@ -5,7 +5,7 @@ const path = require('node:path');
 const clearkey = require('../../testbed/clearkey.js');
 const { ScriptedCdm, createScriptedDriver } = require('../../testbed/scripted-cdm.js');
 const { startLicenseServer, startMediaServer } = require('../../testbed/servers.js');
-const { KEY_SYSTEM } = require('./titles.js');
+const { KEY_SYSTEM, sessionInputs } = require('../../testbed/session-inputs.js');
 
 const CONTENT = path.join(__dirname, '../../testbed/content');
 
@@ -28,7 +28,7 @@ class ScriptedStage {
     this.licenseServer = await startLicenseServer();
   }
 
-  /** @param {import('./titles.js').Title} title */
+  /** @param {import('../../testbed/browser-app.js').Title} title */
   async store({ contentId, folder, separateSessions }) {
     if (!this.mediaServer || !this.licenseServer) throw new Error('the stage has not been started');
     const files = [];
@@ -43,10 +43,11 @@ class ScriptedStage {
       sessions.push({ ...wanted, sessionId, keyStatuses: { ...this.#cdm.record(sessionId).keyStatuses } });
     }
     this.#catalogue.set(contentId, sessions.map(({ sessionId, initData, keyIds }) => ({ sessionId, initData, keyIds })));
-    return { contentId, licenseUrl: this.licenseServer.url, capabilities: { audio: [], video: [] }, sessions };
+    return sessionInputs({ contentId, origin: this.origin, licenseUrl: this.licenseServer.url }, sessions);
   }
 
-  async restartBroken() {
+  /** The only break there is here. */
+  async restart() {
     this.#cdm.breakSalts();
   }
 

@@ -1,28 +1,23 @@
 'use strict';
 
 const { OfflineSessions } = require('../..');
-const { KEY_SYSTEM, titles } = require('./titles.js');
+const { rewriteSalts } = require('../../testbed/cdm-breaks.js');
+const { KEY_SYSTEM } = require('../../testbed/session-inputs.js');
+const { titles } = require('./titles.js');
 const output = require('./output.js');
 
 /**
  * Where the story takes place: in Firefox, or on a scripted CDM.
  * @typedef {object} Stage
  * @property {string} browser as the figures name it
- * @property {string} origin
  * @property {() => Promise<void>} start
- * @property {(title: import('./titles.js').Title) => Promise<StoredTitle>} store downloads segments and licences
- * @property {() => Promise<void>} restartBroken restarts the browser, its CDM storage invalidated as by an update
+ * @property {(title: import('../../testbed/browser-app.js').Title) => Promise<import('../..').SessionInput[]>} store downloads segments and licences
+ * @property {(breakCdm: (profile: string) => Promise<void>) => Promise<void>} restart the browser, the CDM's storage broken in between
  * @property {() => any} driver
  * @property {() => { media: number, license: number }} requests that the servers have counted
  * @property {() => Promise<void>} stopServers
  * @property {(contentId: string) => Promise<string>} play resolves with what was seen of it; rejects when it does not play
  * @property {() => Promise<void>} close
- *
- * @typedef {object} StoredTitle
- * @property {string} contentId
- * @property {string} licenseUrl
- * @property {{ audio: object[], video: object[] }} capabilities
- * @property {{ sessionId: string, initDataType: string, initData: string, keyIds: string[], keyStatuses: Record<string, string> }[]} sessions
  *
  * @typedef {object} Figures
  * @property {number} stored
@@ -66,7 +61,7 @@ async function tell(stage, directory) {
   const afterStoring = stage.requests();
 
   output.headline('2. Quit. An update of Electron comes, and the CDM forgets who it was');
-  await stage.restartBroken();
+  await stage.restart(rewriteSalts);
   output.line(`Electron ${PLATFORM.electron} → ${UPDATED.electron}, Chromium ${PLATFORM.chromium} → ${UPDATED.chromium}, CDM ${PLATFORM.cdms[0].version} as before.`);
 
   output.headline('3. The next launch notices, before anything is played');
@@ -109,19 +104,7 @@ async function storeAll(stage, directory) {
   const offline = await OfflineSessions.open({ directory, platform: PLATFORM });
   try {
     for (const title of titles) {
-      const { contentId, licenseUrl, capabilities, sessions } = await stage.store(title);
-      await offline.put(sessions.map(({ initData, keyStatuses, sessionId, initDataType, keyIds }) => ({
-        contentId,
-        origin: stage.origin,
-        keySystem: KEY_SYSTEM,
-        sessionId,
-        initDataType,
-        initData: Buffer.from(initData, 'base64'),
-        keyIds,
-        licenseUrl,
-        capabilities,
-        proven: { keyStatuses },
-      })));
+      await offline.put(await stage.store(title));
     }
     showVerdicts(offline);
     return new Set((await offline.list()).map(({ contentId }) => contentId)).size;

@@ -10,10 +10,10 @@ const CLOSE_WAIT_MS = 2000;
 const REMOVE_WAIT_MS = 5000;
 /**
  * Firefox's ClearKey keeps one list of its sessions on disk, and drops a write of it that comes while another is under
- * way: of three licences requested at once, one stayed. A request does not say when its write is done; the answer to a
- * later write of the same session, `update()` or `remove()`, does. Without one this much time, many times what it takes.
+ * way: of three licences requested at once, one stayed. A request does not say when its write is done; a later write of
+ * the same session does, an `update()` or `remove()` that resolves. Without one this much time, many times what it takes.
  */
-const WRITE_WAIT_MS = 100;
+const WRITE_WAIT_MS = 200;
 
 /**
  * A persistent-license MediaKeySession, with every wait for it bounded or abortable.
@@ -77,7 +77,7 @@ export class CdmSession {
    * @param {AbortSignal} signal
    */
   update(response, signal) {
-    return this.#call(() => this.#session.update(new Uint8Array(response)).finally(this.#onWritten), signal);
+    return this.#call(() => this.#session.update(new Uint8Array(response)).then(this.#onWritten), signal);
   }
 
   /** Resolves when nothing that was asked of the CDM is under way any more, so that another session may be used. */
@@ -132,7 +132,7 @@ export class CdmSession {
    * @returns {Promise<void>} rejects when the CDM does, or does not answer in time
    */
   async remove() {
-    const removing = this.#idle.then(() => this.#session.remove()).finally(this.#onWritten);
+    const removing = this.#idle.then(() => this.#session.remove()).then(this.#onWritten);
     this.#inFlight = removing;
     if (!await settledWithin(removing, REMOVE_WAIT_MS)) {
       // Given up: nothing else is to wait for it.

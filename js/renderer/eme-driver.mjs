@@ -157,7 +157,7 @@ export class EmeDriver {
     return this.#withCdmSession(session.lane, signal, async (cdm, phase, anyEnd) => {
       try {
         const removed = await phase.inTurn(cdm, anyEnd, async () => {
-          if (!await cdm.load(session.sessionId, anyEnd)) return false;
+          if (!await cdm.load(session.sessionId, anyEnd) || isSomebodyElses(cdm.keyStatuses, session.keyIds)) return false;
           await abortable(cdm.remove(), anyEnd);
           return true;
         });
@@ -196,6 +196,16 @@ export class EmeDriver {
       }
     });
   }
+}
+
+/**
+ * Ids are handed out again after a wipe: a session that shows keys, and none of ours, is not ours to remove.
+ * @param {import('../session-driver.js').KeyStatuses} keyStatuses
+ * @param {string[]} ours
+ */
+function isSomebodyElses(keyStatuses, ours) {
+  const shown = Object.keys(keyStatuses);
+  return shown.length > 0 && ours.length > 0 && !shown.some((keyId) => ours.includes(keyId));
 }
 
 /**

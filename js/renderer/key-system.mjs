@@ -10,6 +10,14 @@ const DEFAULT_CONFIGURATION = {
 };
 
 /**
+ * Without fields that are null: WebIDL would read a robustness of null as the word.
+ * @param {import('../session-driver.js').MediaCapability} capability
+ */
+function stated(capability) {
+  return /** @type {MediaKeySystemMediaCapability} */ (Object.fromEntries(Object.entries(capability).filter(([, value]) => value !== null)));
+}
+
+/**
  * @param {Configuration | null} configuration
  * @returns {Configuration}
  */
@@ -28,9 +36,10 @@ function withDefaults(configuration) {
  * @param {'optional' | 'required'} persistentState
  */
 function requestAccess(keySystem, configuration, sessionType, persistentState) {
-  const { initDataTypes, ...capabilities } = withDefaults(configuration);
+  const { initDataTypes, audioCapabilities, videoCapabilities } = withDefaults(configuration);
   return navigator.requestMediaKeySystemAccess(keySystem, [{
-    ...capabilities,
+    audioCapabilities: audioCapabilities.map(stated),
+    videoCapabilities: videoCapabilities.map(stated),
     ...(initDataTypes.length > 0 && { initDataTypes }),
     persistentState,
     sessionTypes: [sessionType],

@@ -3,8 +3,8 @@ import { holdCdmLock } from './cdm-lock.mjs';
 import { CdmSession } from './cdm-session.mjs';
 import { createMediaKeys } from './key-system.mjs';
 
-/** Longer than a session may take to be removed and closed. */
-const END_WAIT_MS = 10_000;
+/** Longer than a session may take to be removed and closed, and shorter than the main process waits for the end. */
+const END_WAIT_MS = 8000;
 
 /** One phase of a lane: the lock, one MediaKeys, and the tasks that use them. */
 export class Phase {

@@ -1,4 +1,4 @@
-//! Answers from memory: no call here waits for disk, but for a verdict asked before memory is filled.
+//! Answers from memory. Only before memory is filled do they wait for the disk.
 
 use super::Engine;
 use super::memory::{LaneState, Memory};
@@ -21,9 +21,16 @@ impl Engine {
         Ok(self.memory().verdict_on(&content, sessions.iter(), &self.policy, now))
     }
 
-    /// The verdicts of everything stored that would not play offline now, by content id.
-    pub fn unready(&self) -> Vec<Verdict> {
+    /// The verdicts of everything stored that would not play offline now, by content id. Fills memory first if the
+    /// background has not got there yet.
+    pub fn unready(&self) -> Result<Vec<Verdict>> {
         let now = self.clock.now_ms();
+        if !self.memory().is_filled() {
+            self.store.read_all_summaries(|chunk| {
+                self.memory().fill(chunk);
+                true
+            })?;
+        }
         let memory = self.memory();
         let mut unready: Vec<Verdict> = memory
             .content_ids()
@@ -31,7 +38,7 @@ impl Engine {
             .filter(|verdict| verdict.playable != Playable::Offline)
             .collect();
         unready.sort_by(|a, b| a.content_id.cmp(&b.content_id));
-        unready
+        Ok(unready)
     }
 
     /// Somebody waits for this content: its sessions go first, and waits that no server asked for are skipped, once.

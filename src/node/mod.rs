@@ -99,7 +99,7 @@ impl NativeEngine {
 
     #[napi(catch_unwind)]
     pub fn unready(&self) -> napi::Result<String> {
-        json(&self.engine.unready())
+        reply(self.engine.unready())
     }
 
     #[napi]

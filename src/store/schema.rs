@@ -93,6 +93,7 @@ CREATE TABLE pending (
     attempts            INTEGER NOT NULL,
     next_attempt_at_ms  INTEGER
 );
+CREATE INDEX pending_by_session_id ON pending (session_id);
 CREATE TABLE debt (
     id                  INTEGER PRIMARY KEY AUTOINCREMENT,
     lane                INTEGER NOT NULL REFERENCES lane,
