@@ -3,10 +3,11 @@
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const { OfflineSessions, OfflineSessionsError, ERROR_CODES } = require('..');
+const { OfflineSessions, OfflineSessionsError } = require('..');
 const { BAD_CALLS, badOptions } = require('./helpers/bad-calls.js');
 const { BAD_SESSIONS } = require('./helpers/bad-sessions.js');
-const { startChild } = require('./helpers/child.js');
+const { holdOpen, workAndReturn } = require('./helpers/child.js');
+const { asOrdinaryUser } = require('./helpers/ordinary-user.js');
 const { LANE, CDM_VERSION, PLATFORM, KEY_IDS_A, KEY_IDS_B, psshOf, input, proven, makeDirectory, removeDirectory } = require('./helpers/store.js');
 
 const VERDICT_OF_UNKNOWN = { contentId: 'x', playable: 'online', state: 'unknown', reason: 'unknown', action: 'connect', retryAt: null, sessions: [] };
@@ -80,10 +81,21 @@ describe('a store', () => {
 
   describe('put', () => {
     const full = () => input('full', {
-      partition: 'persist:player', account: 'me', initDataType: 'cenc', initData: psshOf('a'), keyIds: [...KEY_IDS_A], expiration: 4e12,
-      licenseUrl: 'https://licences.example/widevine', lastPlayedAt: 1.7e12, canary: true, metadata: { title: 'é\0', list: [1, null, { a: false }] },
-      capabilities: { audio: [{ contentType: 'audio/mp4; codecs="mp4a.40.2"' }], video: [{ contentType: 'video/mp4; codecs="avc1.42c01e"', robustness: 'SW_SECURE_CRYPTO', encryptionScheme: 'cenc' }] },
+      partition: 'persist:player',
+      account: 'me',
+      initDataType: 'cenc',
+      initData: psshOf('a'),
+      keyIds: [...KEY_IDS_A],
+      expiration: 4e12,
+      licenseUrl: 'https://licences.example/widevine',
+      capabilities: {
+        audio: [{ contentType: 'audio/mp4; codecs="mp4a.40.2"' }],
+        video: [{ contentType: 'video/mp4; codecs="avc1.42c01e"', robustness: 'SW_SECURE_CRYPTO', encryptionScheme: 'cenc' }],
+      },
+      lastPlayedAt: 1.7e12,
       rules: { licenseDurationMs: 1, rentalDurationMs: 2, playbackDurationMs: 3, firstPlayedAt: 4, renewAheadMs: 5 },
+      canary: true,
+      metadata: { title: 'é\0', list: [1, null, { a: false }] },
     });
     const facts = { id: expect.any(Number), state: 'active', suspect: true, reason: 'never-proven', provenAt: null, nextAttemptAt: null };
 
@@ -205,9 +217,16 @@ describe('a store', () => {
   });
 
   describe('work', () => {
-    const driver = { probe: async () => ({ persistentLicense: 'supported', witness: null }), plantWitness: async () => {}, check: async () => ({ kind: 'loaded', keyStatuses: proven(KEY_IDS_A).keyStatuses, expiration: null }),
-      license: async () => ({ kind: 'unreachable' }), adopt: async () => 'adopted', release: async () => ({ kind: 'released' }) };
-    const nothing = { checked: 0, proven: 0, lost: 0, licensed: 0, adopted: 0, blocked: 0, released: 0, licenseRequests: 0, unsupported: 0, deferred: 0, nextAttemptAt: null, durationMs: expect.any(Number) };
+    const driver = {
+      probe: async () => ({ persistentLicense: 'supported', witness: null }),
+      plantWitness: async () => {},
+      check: async () => ({ kind: 'loaded', keyStatuses: proven(KEY_IDS_A).keyStatuses, expiration: null }),
+      license: async () => ({ kind: 'unreachable' }),
+      adopt: async () => 'adopted',
+      release: async () => ({ kind: 'released' }),
+    };
+    const counts = { checked: 0, proven: 0, lost: 0, licensed: 0, adopted: 0, blocked: 0, released: 0, licenseRequests: 0 };
+    const nothing = { ...counts, unsupported: 0, deferred: 0, nextAttemptAt: null, durationMs: expect.any(Number) };
     const suspect = () => input('a', { initDataType: 'cenc', initData: psshOf('a') });
 
     test('is reported', async () => {
@@ -215,8 +234,9 @@ describe('a store', () => {
       await offline.put(suspect());
       expect(offline.useDriver(driver)).toBeUndefined();
       const seen = [];
-      expect(await offline.revalidate({ onProgress: (progress) => seen.push(progress), signal: new AbortController().signal })).toEqual({ ...nothing, checked: 1, proven: 1 });
-      expect(seen.at(-1)).toEqual({ done: 1, total: 1, checked: 1, proven: 1, lost: 0, licensed: 0, adopted: 0, blocked: 0, released: 0, licenseRequests: 0 });
+      const report = await offline.revalidate({ onProgress: (progress) => seen.push(progress), signal: new AbortController().signal });
+      expect(report).toEqual({ ...nothing, checked: 1, proven: 1 });
+      expect(seen.at(-1)).toEqual({ done: 1, total: 1, ...counts, checked: 1, proven: 1 });
     });
 
     test('is done for a content that somebody waits for', async () => {
@@ -272,7 +292,7 @@ describe('a store', () => {
 
     test('is held by another process until that ends, however it does', async () => {
       await offline.close();
-      const holder = startChild(holdOpen, directory, PLATFORM);
+      const holder = holdOpen(directory);
       expect(await holder.line()).toBe('open');
       expect(await failure(open)).toMatchObject({ code: 'ERR_IN_USE', message: expect.stringMatching(new RegExp(`\\b${holder.pid}\\b`)) });
       const waiting = open({ lockWaitMs: 10_000 });
@@ -282,26 +302,40 @@ describe('a store', () => {
       expect(await offline.list()).toMatchObject([{ contentId: 'of the child' }]);
     });
 
-    test.each([
-      ['that is a file', ({ file }) => file],
-      ['inside a file', ({ file }) => path.join(file, 'inside')],
-      ['that cannot be made', ({ forbidden }) => path.join(forbidden, 'inside')],
-    ])('%s is refused', async (_what, place) => {
-      const [file, forbidden] = [path.join(root, 'file'), path.join(root, 'forbidden')];
+    test.each([['that is a file', ''], ['inside a file', 'inside']])('%s is refused', async (_what, inside) => {
+      const file = path.join(root, 'file');
       fs.writeFileSync(file, 'mine');
-      fs.mkdirSync(forbidden, { mode: 0o500 });
-      const error = await asOrdinaryUser(() => failure(() => open({ directory: place({ file, forbidden }) })));
+      const error = await failure(() => open({ directory: path.join(file, inside) }));
+      expect(error).toBeInstanceOf(OfflineSessionsError);
+      expect(error).toMatchObject({ code: 'ERR_READ_ONLY', field: undefined });
+      expect(fs.readFileSync(file, 'utf8')).toBe('mine');
+    });
+
+    test('that cannot be made is refused', async () => {
+      const locked = path.join(root, 'locked');
+      fs.chmodSync(root, 0o755);
+      fs.mkdirSync(locked, { mode: 0o555 });
+      const error = await asOrdinaryUser(() => failure(() => open({ directory: path.join(locked, 'inside') })));
       expect(error).toBeInstanceOf(OfflineSessionsError);
       expect(error.code).toBe('ERR_READ_ONLY');
-      expect(fs.readFileSync(file, 'utf8')).toBe('mine');
+      expect(fs.readdirSync(locked)).toEqual([]);
     });
   });
 
   describe('close', () => {
     const calls = {
-      put: () => offline.put(input('a')), list: () => offline.list(), find: () => offline.find({ contentId: 'a' }), removeContent: () => offline.removeContent('a'), verdict: () => offline.verdict('a'),
-      unready: () => offline.unready(), useDriver: () => offline.useDriver(() => null), ensurePlayable: () => offline.ensurePlayable('a'), revalidate: () => offline.revalidate(),
-      setConnectivity: () => offline.setConnectivity('online'), history: () => offline.history(), updatePlatform: () => offline.updatePlatform({ electron: '99.0.0' }),
+      put: () => offline.put(input('a')),
+      list: () => offline.list(),
+      find: () => offline.find({ contentId: 'a' }),
+      removeContent: () => offline.removeContent('a'),
+      verdict: () => offline.verdict('a'),
+      unready: () => offline.unready(),
+      useDriver: () => offline.useDriver(() => null),
+      ensurePlayable: () => offline.ensurePlayable('a'),
+      revalidate: () => offline.revalidate(),
+      setConnectivity: () => offline.setConnectivity('online'),
+      history: () => offline.history(),
+      updatePlatform: () => offline.updatePlatform({ electron: '99.0.0' }),
     };
 
     test.each(Object.entries(calls))('ends %s', async (_name, call) => {
@@ -323,43 +357,15 @@ describe('a store', () => {
     });
   });
 
-  test.each([[true, 'closed'], [false, 'left open']])('does not keep a process alive that has done its work (closed: %s)', async (closes, last) => {
+  test.each([true, false])('keeps no process alive that has done its work (closed: %s)', async (closes) => {
     await offline.close();
-    const child = startChild(workAndReturn, directory, PLATFORM, closes);
-    expect(await child.line()).toBe(last);
+    const child = workAndReturn(directory, { closes });
+    expect(await child.line()).toBe('done');
     expect(await child.ended).toEqual({ code: 0, signal: null, errors: '' });
     offline = await open();
     expect(await offline.list()).toMatchObject([{ contentId: 'of the child' }]);
   });
 });
-
-/** In a process of its own: holds the directory until it is killed. */
-async function holdOpen(require, directory, platform) {
-  const offline = await require('./').OfflineSessions.open({ directory, platform });
-  await offline.put({ contentId: 'of the child', origin: 'app://bundle', keySystem: 'org.w3.clearkey', sessionId: '1' });
-  console.log('open');
-  process.stdin.resume();
-}
-
-/** In a process of its own: opens, works, returns from main. */
-async function workAndReturn(require, directory, platform, closes) {
-  const offline = await require('./').OfflineSessions.open({ directory, platform });
-  await offline.put({ contentId: 'of the child', origin: 'app://bundle', keySystem: 'org.w3.clearkey', sessionId: '1', initDataType: 'cenc', initData: new Uint8Array(9) });
-  await offline.revalidate();
-  if (closes) await offline.close();
-  console.log(closes ? 'closed' : 'left open');
-}
-
-/** Root may write where it must not, so for once it is nobody. */
-async function asOrdinaryUser(work) {
-  const isRoot = process.geteuid?.() === 0;
-  if (isRoot) process.seteuid(65534);
-  try {
-    return await work();
-  } finally {
-    if (isRoot) process.seteuid(0);
-  }
-}
 
 describe('bad input', () => {
   // One store for all: what is refused leaves no trace in it.

@@ -95,6 +95,9 @@ class OfflineSessions extends EventEmitter {
       driverFor: (lane) => this.#driverFor(lane),
       changed: (sessions) => this.#announce(sessions),
       warn: (error) => this.#tell('warning', error),
+    }, {
+      progress: (progress) => this.#tell('progress', progress),
+      finished: (report) => this.#tell('run-finished', report),
     });
   }
 
@@ -111,7 +114,7 @@ class OfflineSessions extends EventEmitter {
   async updatePlatform(platform) {
     const json = check.toJson('platform', () => check.object('platform', platform));
     this.#launch = JSON.parse(await this.#call((native) => native.updatePlatform(json)));
-    if (this.#loop.started) this.#loop.wake();
+    this.#loop.nudge();
     return this.#launch;
   }
 
@@ -127,7 +130,7 @@ class OfflineSessions extends EventEmitter {
     const json = check.toJson('sessions', () => list.map((session, at) => check.withInitData(`[${at}]`, session)));
     if (typeof replace !== 'boolean') throw check.invalid('replace', 'must be a boolean');
     const stored = await this.#sessions((native) => native.put(json, replace));
-    if (this.#loop.started) this.#loop.wake();
+    this.#loop.nudge();
     return stored;
   }
 
@@ -147,7 +150,7 @@ class OfflineSessions extends EventEmitter {
   async removeContent(contentId) {
     check.string('contentId', contentId);
     await this.#call((native) => native.removeContent(contentId));
-    if (this.#loop.started) this.#loop.wake();
+    this.#loop.nudge();
   }
 
   /**
@@ -183,7 +186,7 @@ class OfflineSessions extends EventEmitter {
       this.#driverFor = () => only;
     }
     this.#native.resume();
-    if (this.#loop.started) this.#loop.wake();
+    this.#loop.nudge();
   }
 
   /**
@@ -211,12 +214,7 @@ class OfflineSessions extends EventEmitter {
     const abort = check.optionalSignal('signal', signal);
     const listener = check.optionalFunction('onProgress', onProgress);
     this.#assertOpen();
-    const report = await this.#loop.run((progress) => {
-      listener?.(progress);
-      this.#tell('progress', progress);
-    }, abort);
-    this.#tell('run-finished', report);
-    return report;
+    return this.#loop.run((progress) => listener?.(progress), abort);
   }
 
   /**
@@ -229,7 +227,7 @@ class OfflineSessions extends EventEmitter {
     if (typeof changedLocation !== 'boolean') throw check.invalid('changedLocation', 'must be a boolean');
     this.#assertOpen();
     call(() => this.#native.setConnectivity(connectivity, changedLocation));
-    if (this.#loop.started) this.#loop.wake();
+    this.#loop.nudge();
   }
 
   /** Launches and what changed, newest first. @param {{ limit?: number }} [options] @returns {Promise<import('./types').Launch[]>} */

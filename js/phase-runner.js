@@ -27,6 +27,13 @@ const { OfflineSessionsError } = require('./errors');
  * @property {number} startTimeoutMs
  * @property {number} taskTimeoutMs
  *
+ * @typedef {object} Completed what the addon's `complete` answers
+ * @property {boolean} stale
+ * @property {string | null} plantWitness
+ * @property {any[]} changed
+ * @property {number} settled how many of these have no more work that could run now
+ * @property {Omit<import('./types').Counts, 'licenseRequests'>} counters
+ *
  * @typedef {object} Host what the app brings
  * @property {(lane: Lane) => SessionDriver | null} driverFor
  * @property {import('./types').AcquireLicenseHook} acquireLicense
@@ -57,7 +64,7 @@ const NO_ANSWER = Object.freeze({
  * @param {Host} host
  * @param {PhaseOrder} order
  * @param {AbortSignal} signal aborted: tasks that are out go back, none counts as failed
- * @param {() => void} onRecorded called after each outcome that was recorded
+ * @param {(completed: Completed) => void} onRecorded called after each outcome that was recorded
  */
 async function runPhase(native, host, order, signal, onRecorded) {
   const { phaseId, lane, phase, configuration } = order;
@@ -99,14 +106,14 @@ function driverFor(host, lane) {
  * @param {SessionDriver} driver
  * @param {PhaseOrder} order
  * @param {AbortSignal} signal
- * @param {() => void} onRecorded
+ * @param {(completed: Completed) => void} onRecorded
  */
 async function runTasks(native, host, driver, order, signal, onRecorded) {
   const queue = [...order.tasks];
   const worker = async () => {
     for (let task = queue.shift(); task && !signal.aborted; task = queue.shift()) {
-      await runTask(native, host, driver, order, task, signal);
-      onRecorded();
+      const completed = await runTask(native, host, driver, order, task, signal);
+      if (completed) onRecorded(completed);
     }
   };
   const workers = Array.from({ length: Math.min(order.concurrency, queue.length) }, worker);
@@ -126,16 +133,17 @@ async function runTasks(native, host, driver, order, signal, onRecorded) {
 async function runTask(native, host, driver, order, task, signal) {
   const result = await attempt(host, signal, order.taskTimeoutMs, (taskSignal) =>
     perform(native, host, driver, order, task, taskSignal));
-  if (signal.aborted && !result.ok) return;
+  if (signal.aborted && !result.ok) return null;
   if (!result.ok) host.warn(result.error);
   const completed = await complete(native, host, order, task, result.ok ? result.value : NO_ANSWER[order.phase]);
-  if (completed.plantWitness) {
-    const planted = await attempt(host, signal, order.taskTimeoutMs, async () =>
-      driver.plantWitness(order.lane, completed.plantWitness));
+  const { plantWitness } = completed;
+  if (plantWitness) {
+    const planted = await attempt(host, signal, order.taskTimeoutMs, async () => driver.plantWitness(order.lane, plantWitness));
     // Unplanted, it will be missed at the next launch, which checks once more than it had to.
     if (!planted.ok) host.warn(planted.error);
   }
   if (completed.changed.length > 0) host.changed(completed.changed.map(withBytes));
+  return completed.stale ? null : completed;
 }
 
 /**
@@ -144,6 +152,7 @@ async function runTask(native, host, driver, order, task, signal) {
  * @param {PhaseOrder} order
  * @param {TaskOrder} task
  * @param {unknown} outcome
+ * @returns {Promise<Completed>}
  */
 async function complete(native, host, order, { taskId }, outcome) {
   try {

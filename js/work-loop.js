@@ -21,8 +21,21 @@ const { runPhase } = require('./phase-runner');
  * @property {Omit<Counts, 'licenseRequests'>} counters
  *
  * @typedef {object} Waiter whoever waits for the loop
- * @property {(poll: Poll | null) => void} look called when something happened; with a poll when one was taken
+ * @property {() => void} [recorded] called when an outcome was recorded, and after each poll
+ * @property {(progress: Progress) => void} [progress]
+ * @property {(report: RevalidationReport) => void} [finished] called when a run has ended
  * @property {(error: unknown) => void} fail
+ *
+ * @typedef {object} Run from rest to rest
+ * @property {Counts} before
+ * @property {number} startedAt
+ * @property {number} total sessions with work, at most so far
+ * @property {number} remaining
+ * @property {boolean} worked
+ *
+ * @typedef {object} Listeners
+ * @property {(progress: Progress) => void} progress
+ * @property {(report: RevalidationReport) => void} finished
  */
 
 /** After a storage error work rests this long, unless somebody asks for it. */
@@ -45,55 +58,36 @@ class WorkLoop {
   #polling = false;
   #pollAgain = false;
   #closed = false;
-  #idle = true;
+  #started = false;
+  /** @type {Run | null} */
+  #run = null;
   #licenseRequests = 0;
+  #listeners;
 
   /**
    * @param {import('../native/binding').NativeEngine} native
    * @param {import('./phase-runner').Host} host
+   * @param {Listeners} listeners told of every run, also one that a timer began
    */
-  constructor(native, host) {
+  constructor(native, host, listeners) {
     this.#native = native;
+    this.#listeners = listeners;
     this.#host = { ...host, countLicenseRequest: () => { this.#licenseRequests += 1; }, waitedFor: () => this.#waiters.size > 0 };
   }
 
-  /** Asks the engine what may run, now. */
-  wake() {
-    if (this.#closed) return;
-    if (this.#polling) {
-      this.#pollAgain = true;
-      return;
-    }
-    this.#pump();
-  }
-
-  /** Whether anything was ever asked of the loop; before, nothing runs. */
-  get started() {
-    return !this.#idle || this.#timer !== undefined;
+  /** Asks the engine what may run now, if anything was ever asked of the loop. */
+  nudge() {
+    if (this.#started) this.#wake();
   }
 
   /**
-   * Runs what is due until nothing can run now.
+   * Runs what is due until nothing can run now; joins a run that is under way. The report is the whole run's.
    * @param {(progress: Progress) => void} onProgress
    * @param {AbortSignal | undefined} signal
    * @returns {Promise<RevalidationReport>}
    */
   run(onProgress, signal) {
-    const startedAt = performance.now();
-    /** @type {Counts | null} */
-    let before = null;
-    let total = 0;
-    return this.#wait(signal, (poll, resolve) => {
-      if (!poll) return;
-      before ??= this.#counts(poll);
-      const counts = difference(this.#counts(poll), before);
-      total = Math.max(total, poll.remaining);
-      onProgress({ done: total - poll.remaining, total, ...counts });
-      if (poll.running > 0) return;
-      const { unsupported, deferred, nextPollAt } = poll;
-      const durationMs = Math.round(performance.now() - startedAt);
-      resolve({ ...counts, unsupported, deferred, nextAttemptAt: nextPollAt, durationMs });
-    });
+    return this.#wait(signal, (resolve) => ({ progress: onProgress, finished: resolve }));
   }
 
   /**
@@ -106,9 +100,13 @@ class WorkLoop {
    */
   settle(contentId, answer, timeoutMs, signal) {
     if (this.#native.settled(contentId)) return Promise.resolve(answer());
-    return this.#wait(signal, (_poll, resolve) => {
+    const recorded = (/** @type {(verdict: Verdict) => void} */ resolve) => {
       if (this.#native.settled(contentId)) resolve(answer());
-    }, { timeoutMs, onTimeout: (resolve) => resolve(answer()) });
+    };
+    return this.#wait(signal, (resolve) => {
+      const timer = setTimeout(() => resolve(answer()), timeoutMs);
+      return { recorded: () => recorded(resolve), left: () => clearTimeout(timer) };
+    });
   }
 
   /** Aborts what runs, lets outcomes that are being recorded end, and starts nothing more. */
@@ -126,41 +124,48 @@ class WorkLoop {
   /**
    * @template T
    * @param {AbortSignal | undefined} signal
-   * @param {(poll: Poll | null, resolve: (value: T) => void) => void} look
-   * @param {{ timeoutMs?: number, onTimeout?: (resolve: (value: T) => void) => void }} [timeout]
+   * @param {(resolve: (value: T) => void) => Omit<Waiter, 'fail'> & { left?: () => void }} make
    * @returns {Promise<T>}
    */
-  #wait(signal, look, { timeoutMs, onTimeout } = {}) {
+  #wait(signal, make) {
     return new Promise((resolve, reject) => {
-      /** @type {NodeJS.Timeout | undefined} */
-      let timer;
+      const aborted = () => new OfflineSessionsError('ERR_ABORTED', 'the signal was aborted', { cause: signal?.reason });
+      if (signal?.aborted) {
+        reject(aborted());
+        return;
+      }
       const leave = () => {
         this.#waiters.delete(waiter);
-        clearTimeout(timer);
         signal?.removeEventListener('abort', onAbort);
+        left?.();
       };
-      const done = (/** @type {T} */ value) => { leave(); resolve(value); };
+      const { left, ...looks } = make((value) => {
+        leave();
+        resolve(value);
+      });
       const waiter = {
-        look: (/** @type {Poll | null} */ poll) => {
-          try {
-            look(poll, done);
-          } catch (error) {
-            waiter.fail(error);
-          }
+        ...looks,
+        fail: (/** @type {unknown} */ error) => {
+          leave();
+          reject(error);
         },
-        fail: (/** @type {unknown} */ error) => { leave(); reject(error); },
       };
       const onAbort = () => {
-        waiter.fail(new OfflineSessionsError('ERR_ABORTED', 'the signal was aborted', { cause: signal?.reason }));
-        // Nobody waits any more: the work that was asked for is called off. What is due goes on with the next call.
-        if (this.#waiters.size === 0) this.#abortPhases();
+        waiter.fail(aborted());
+        // Nobody waits any more: what runs is called off. What is due goes on with the next call.
+        if (this.#waiters.size === 0) this.#callOff();
       };
-      if (signal?.aborted) return onAbort();
       signal?.addEventListener('abort', onAbort, { once: true });
-      if (timeoutMs !== undefined) timer = setTimeout(() => onTimeout?.(done), timeoutMs);
       this.#waiters.add(waiter);
-      this.wake();
+      this.#wake();
     });
+  }
+
+  #wake() {
+    this.#started = true;
+    if (this.#closed) return;
+    if (this.#polling) this.#pollAgain = true;
+    else this.#pump();
   }
 
   async #pump() {
@@ -178,18 +183,25 @@ class WorkLoop {
   }
 
   async #poll() {
-    if (this.#idle) {
-      this.#idle = false;
-      this.#native.beginRun();
-    }
+    if (!this.#run) this.#native.beginRun();
     /** @type {Poll} */
     const poll = JSON.parse(await call(this.#native.poll()));
     if (this.#closed) return;
+    const run = this.#run ??= this.#begin(poll);
+    run.worked ||= poll.phases.length > 0;
+    run.remaining = poll.remaining;
+    run.total = Math.max(run.total, poll.remaining);
     for (const order of poll.phases) this.#startPhase(order);
-    this.#idle = poll.running === 0;
     this.#setTimer(poll.nextPollAt === null ? null : poll.nextPollAt - Date.now());
-    // A poll that was asked for meanwhile sees more than this one.
-    if (!(this.#idle && this.#pollAgain)) this.#tell(poll);
+    this.#tellProgress(run, poll.counters);
+    // A poll that was asked for meanwhile may find more.
+    if (poll.running > 0 || this.#pollAgain) return;
+    this.#run = null;
+    const { unsupported, deferred, nextPollAt } = poll;
+    const durationMs = Math.round(performance.now() - run.startedAt);
+    const report = { ...this.#figures(run, poll.counters), unsupported, deferred, nextAttemptAt: nextPollAt, durationMs };
+    if (run.worked) this.#listeners.finished(report);
+    this.#tell((waiter) => waiter.finished?.(report));
   }
 
   /** @param {import('./phase-runner').PhaseOrder} order */
@@ -197,11 +209,11 @@ class WorkLoop {
     const controller = new AbortController();
     // One listener a task that is out.
     setMaxListeners(0, controller.signal);
-    const ended = runPhase(this.#native, this.#host, order, controller.signal, () => this.#tell(null))
+    const ended = runPhase(this.#native, this.#host, order, controller.signal, (completed) => this.#recorded(completed))
       .catch((error) => this.#fail(error))
       .finally(() => {
         this.#phases.delete(order.phaseId);
-        if (!controller.signal.aborted || this.#waiters.size > 0) this.wake();
+        if (!controller.signal.aborted || this.#waiters.size > 0) this.#wake();
       });
     this.#phases.set(order.phaseId, { controller, ended });
   }
@@ -211,16 +223,55 @@ class WorkLoop {
     return Promise.all([...this.#phases.values()].map(({ ended }) => ended));
   }
 
-  /** @param {Poll | null} poll */
-  #tell(poll) {
-    for (const waiter of [...this.#waiters]) waiter.look(poll);
+  /** @param {Poll} poll @returns {Run} */
+  #begin({ counters }) {
+    const before = { ...counters, licenseRequests: this.#licenseRequests };
+    return { before, startedAt: performance.now(), total: 0, remaining: 0, worked: false };
+  }
+
+  /** @param {import('./phase-runner').Completed} completed */
+  #recorded({ settled, counters }) {
+    if (!this.#run) return;
+    this.#run.remaining -= settled;
+    this.#tellProgress(this.#run, counters);
+  }
+
+  /** @param {Run} run @param {Poll['counters']} counters */
+  #tellProgress(run, counters) {
+    const progress = { done: run.total - run.remaining, total: run.total, ...this.#figures(run, counters) };
+    this.#tell((waiter) => waiter.progress?.(progress));
+    this.#tell((waiter) => waiter.recorded?.());
+    if (run.worked) this.#listeners.progress(progress);
+  }
+
+  /** @param {Run} run @param {Poll['counters']} counters @returns {Counts} what the run has done so far */
+  #figures({ before }, counters) {
+    const now = { ...counters, licenseRequests: this.#licenseRequests };
+    const names = /** @type {(keyof Counts)[]} */ (Object.keys(now));
+    return /** @type {Counts} */ (Object.fromEntries(names.map((name) => [name, now[name] - before[name]])));
+  }
+
+  #callOff() {
+    this.#run = null;
+    this.#setTimer(null);
+    this.#abortPhases();
+  }
+
+  /** @param {(waiter: Waiter) => void} tell what a caller's own listener throws ends that caller's wait alone */
+  #tell(tell) {
+    for (const waiter of [...this.#waiters]) {
+      try {
+        tell(waiter);
+      } catch (error) {
+        waiter.fail(error);
+      }
+    }
   }
 
   /** @param {unknown} error */
   #fail(error) {
     if (this.#closed) return;
-    this.#abortPhases();
-    this.#idle = true;
+    this.#callOff();
     this.#setTimer(REST_AFTER_ERROR_MS);
     this.#host.warn(error);
     for (const waiter of [...this.#waiters]) waiter.fail(error);
@@ -231,19 +282,8 @@ class WorkLoop {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (delayMs === null || this.#closed) return;
-    this.#timer = setTimeout(() => this.wake(), Math.min(Math.max(delayMs, 0), MAX_TIMER_MS)).unref();
+    this.#timer = setTimeout(() => this.#wake(), Math.min(Math.max(delayMs, 0), MAX_TIMER_MS)).unref();
   }
-
-  /** @param {Poll} poll @returns {Counts} */
-  #counts({ counters }) {
-    return { ...counters, licenseRequests: this.#licenseRequests };
-  }
-}
-
-/** @param {Counts} now @param {Counts} before @returns {Counts} */
-function difference(now, before) {
-  const names = /** @type {(keyof Counts)[]} */ (Object.keys(now));
-  return /** @type {Counts} */ (Object.fromEntries(names.map((name) => [name, now[name] - before[name]])));
 }
 
 module.exports = { WorkLoop };

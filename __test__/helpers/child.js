@@ -4,6 +4,7 @@ const { spawn } = require('node:child_process');
 const { once } = require('node:events');
 const { createInterface } = require('node:readline');
 const path = require('node:path');
+const { LANE, PLATFORM } = require('./store.js');
 
 const ROOT = path.join(__dirname, '../..');
 
@@ -32,4 +33,29 @@ function startChild(main, ...args) {
   };
 }
 
-module.exports = { startChild };
+const OF_THE_CHILD = { contentId: 'of the child', ...LANE, sessionId: '1' };
+
+/** Says 'open', and holds the directory until it is killed. @param {string} directory */
+function holdOpen(directory) {
+  return startChild(async (require, options, session) => {
+    const { OfflineSessions } = require('./');
+    const offline = await OfflineSessions.open(options);
+    await offline.put(session);
+    console.log('open');
+    process.stdin.resume();
+  }, { directory, platform: PLATFORM }, OF_THE_CHILD);
+}
+
+/** Opens, works, says 'done' and returns from main. @param {string} directory @param {{ closes: boolean }} how */
+function workAndReturn(directory, { closes }) {
+  return startChild(async (require, options, session, close) => {
+    const { OfflineSessions } = require('./');
+    const offline = await OfflineSessions.open(options);
+    await offline.put({ ...session, initDataType: 'cenc', initData: new Uint8Array(9) });
+    await offline.revalidate();
+    if (close) await offline.close();
+    console.log('done');
+  }, { directory, platform: PLATFORM }, OF_THE_CHILD, closes);
+}
+
+module.exports = { startChild, holdOpen, workAndReturn };

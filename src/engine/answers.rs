@@ -4,7 +4,7 @@ use super::Engine;
 use super::memory::{LaneState, Memory};
 use crate::error::Result;
 use crate::model::{Mode, Playable, Reason, RowId, Verdict, content_id};
-use crate::plan::{Due, Urge, due};
+use crate::plan::Urge;
 
 impl Engine {
     /// May the renderer play this now? Until memory is filled this is one indexed read.
@@ -65,7 +65,6 @@ impl Engine {
         if !memory.is_filled() {
             return false;
         }
-        let scope = memory.scope(&self.policy, now);
         let rows = memory.rows_of_content(content).to_vec();
         let outstanding = |row: &RowId| {
             let Some(session) = memory.sessions.get(row) else {
@@ -77,14 +76,8 @@ impl Engine {
             if memory.tasks.values().any(|task| task.kind.row() == Some(*row)) {
                 return true;
             }
-            let can_run = can_run(lane, scope.mode) && lane.not_before_ms <= now;
-            let is_due = || {
-                matches!(
-                    due(session, &memory.facts(lane), &scope, memory.urge(*row)),
-                    Due::Now(_)
-                )
-            };
-            can_run && (Memory::awaits_probe(lane) || is_due())
+            let can_run = can_run(lane, self.policy.mode) && lane.not_before_ms <= now;
+            can_run && (Memory::awaits_probe(lane) || memory.has_work(*row, &self.policy, now))
         };
         if rows.iter().any(outstanding) {
             return false;

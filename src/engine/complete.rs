@@ -117,11 +117,19 @@ impl Engine {
         memory.tasks.remove(&task_id);
         let effects = recorded?;
         settle(&mut memory, lane, &effects, &self.policy, now);
+        let settled = effects
+            .changed
+            .iter()
+            .filter(|session| !memory.has_work(session.id, &self.policy, now))
+            .count();
+        let counters = memory.counters;
         drop(memory);
         Ok(Completed {
             stale: false,
             plant_witness: effects.plant_witness,
             changed: self.view(effects.changed.into_iter()),
+            settled,
+            counters,
         })
     }
 

@@ -183,6 +183,18 @@ impl Memory {
         self.verdict_on(content_id, sessions, policy, now)
     }
 
+    /// Whether something could be done for a session now, if its lane allows.
+    pub fn has_work(&self, row: RowId, policy: &Policy, now: Millis) -> bool {
+        let Some(session) = self.sessions.get(&row) else {
+            return false;
+        };
+        let Some(lane) = self.lanes.get(&session.lane) else {
+            return false;
+        };
+        let due = plan::due(session, &self.facts(lane), &self.scope(policy, now), self.urge(row));
+        matches!(due, plan::Due::Now(_))
+    }
+
     /// Whether this launch still has to ask the renderer what the lane can do.
     pub fn awaits_probe(lane: &LaneState) -> bool {
         lane.probed != Some(lane.lane.generation)

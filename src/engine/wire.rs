@@ -100,6 +100,9 @@ pub struct Completed {
     /// After a probe: the witness to plant now.
     pub plant_witness: Option<String>,
     pub changed: Vec<StoredSession>,
+    /// How many of these have no more work that could run now.
+    pub settled: usize,
+    pub counters: Counters,
 }
 
 /// What this process has done so far; a run reports the difference.
