@@ -6,12 +6,16 @@
 //! phases and tasks that are out, lanes that are deferred, whom somebody waits for.
 
 mod answers;
+mod choose;
 mod complete;
 mod debts;
 mod launch;
 mod library;
 mod memory;
+mod order;
 mod poll;
+mod random_id;
+mod record;
 mod view;
 mod wire;
 

@@ -1,0 +1,177 @@
+//! What may run now: one phase per lane, in batches, what somebody waits for first. Looks at memory only.
+
+use std::cmp::Reverse;
+use std::collections::HashSet;
+
+use super::memory::{LaneState, Memory, PhaseId};
+use super::wire::Poll;
+use crate::clock::Millis;
+use crate::model::{Capability, DebtId, Generation, LaneId, LaneKey, Mode, Policy, Reason, RowId};
+use crate::plan::{Due, LaneFacts, Scope, Urge, Work, due, is_trusted};
+
+/// What a lane does next, before its rows are read.
+pub struct Choice {
+    pub phase: PhaseId,
+    pub lane: LaneId,
+    pub key: LaneKey,
+    pub generation: Generation,
+    pub kind: PhaseKind,
+}
+
+pub enum PhaseKind {
+    Probe,
+    Sessions { work: Work, alone: bool, rows: Vec<RowId> },
+    Release(Vec<DebtId>),
+}
+
+/// One session's claim to be worked on. Sorts most urgent first.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    unclicked: bool,
+    work: Work,
+    alone: bool,
+    last_played: Reverse<Option<Millis>>,
+    /// Soonest to expire first; never is last.
+    expiration: Millis,
+    row: RowId,
+}
+
+/// Looks at every lane and session once; marks the lanes that get a phase.
+pub fn choose(memory: &mut Memory, policy: &Policy, now: Millis) -> (Poll, Vec<Choice>) {
+    let scope = memory.scope(policy, now);
+    let mut poll = Poll {
+        counters: memory.counters,
+        ..Poll::default()
+    };
+    let out: HashSet<RowId> = memory.tasks.values().filter_map(|task| task.kind.row()).collect();
+    let mut choices = Vec::new();
+    let mut wake = Wake { now, at: None };
+    let lanes: Vec<LaneId> = memory.lanes.keys().copied().collect();
+    for id in lanes {
+        let lane = &memory.lanes[&id];
+        let facts = memory.facts(lane);
+        let candidates = candidates(memory, &facts, &scope, &out, &mut poll, &mut wake);
+        let has_debts = memory.debts.values().any(|debt| debt.lane == id);
+        if scope.mode == Mode::Observe || lane.phase.is_some() || lane.deferred == Some(Reason::NoDriver) {
+            continue;
+        }
+        let in_use = has_debts || memory.sessions.values().any(|session| session.lane == id);
+        let kind = if !in_use {
+            None
+        } else if lane.not_before_ms > now {
+            wake.at(lane.not_before_ms);
+            None
+        } else if Memory::awaits_probe(lane) {
+            Some(PhaseKind::Probe)
+        } else {
+            next_sessions(candidates, policy).or_else(|| next_release(memory, lane, policy, &mut wake))
+        };
+        if let Some(kind) = kind {
+            let (key, generation) = (facts.key, facts.generation);
+            let phase = memory.next_id();
+            if let Some(lane) = memory.lanes.get_mut(&id) {
+                lane.phase = Some(phase);
+            }
+            choices.push(Choice {
+                phase,
+                lane: id,
+                key,
+                generation,
+                kind,
+            });
+        }
+    }
+    poll.next_poll_at = wake.at;
+    (poll, choices)
+}
+
+/// The sessions of a lane that could be worked on now; counts the others.
+fn candidates(
+    memory: &Memory,
+    lane: &LaneFacts,
+    scope: &Scope,
+    out: &HashSet<RowId>,
+    poll: &mut Poll,
+    wake: &mut Wake,
+) -> Vec<Candidate> {
+    let blocked_lane = lane.deferred.is_some();
+    let mut candidates = Vec::new();
+    for session in memory.sessions.values().filter(|session| session.lane == lane.id) {
+        if lane.capability == Some(Capability::Unsupported) {
+            poll.unsupported += 1;
+            continue;
+        }
+        if out.contains(&session.id) {
+            poll.remaining += 1;
+            continue;
+        }
+        let urge = memory.urge(session.id);
+        match due(session, lane, scope, urge) {
+            Due::Now(work) if !blocked_lane => {
+                poll.remaining += 1;
+                candidates.push(Candidate {
+                    unclicked: urge != Urge::Clicked,
+                    work,
+                    alone: matches!(work, Work::Check | Work::Verify) && memory.alone.contains(&session.id),
+                    last_played: Reverse(session.last_played_at_ms),
+                    expiration: session.standing.expiration_ms.unwrap_or(Millis::MAX),
+                    row: session.id,
+                });
+            }
+            Due::At(at, _) => {
+                poll.deferred += 1;
+                wake.at(at);
+            }
+            Due::Now(_) | Due::WhenOnline(_) => poll.deferred += 1,
+            Due::Nothing(_) if is_trusted(session, lane, scope) => {}
+            Due::Nothing(_) => poll.deferred += 1,
+        }
+    }
+    candidates
+}
+
+/// The most urgent session decides what the phase does; others that need the same ride along.
+fn next_sessions(mut candidates: Vec<Candidate>, policy: &Policy) -> Option<PhaseKind> {
+    candidates.sort_unstable();
+    let first = candidates.first()?;
+    let (work, alone) = (first.work, first.alone);
+    let size = if alone {
+        1
+    } else {
+        usize::try_from(policy.batch_size).unwrap_or(1)
+    };
+    let rows = candidates
+        .iter()
+        .filter(|candidate| candidate.work == work && candidate.alone == alone)
+        .map(|candidate| candidate.row)
+        .take(size)
+        .collect();
+    Some(PhaseKind::Sessions { work, alone, rows })
+}
+
+fn next_release(memory: &Memory, lane: &LaneState, policy: &Policy, wake: &mut Wake) -> Option<PhaseKind> {
+    if lane.lane.capability != Some(Capability::Supported) {
+        return None;
+    }
+    let mut due = Vec::new();
+    for debt in memory.debts.values().filter(|debt| debt.lane == lane.lane.id) {
+        match debt.next_attempt_at_ms {
+            Some(at) if at > wake.now => wake.at(at),
+            _ => due.push(debt.id),
+        }
+    }
+    due.truncate(usize::try_from(policy.batch_size).unwrap_or(1));
+    (!due.is_empty()).then_some(PhaseKind::Release(due))
+}
+
+/// The earliest of several moments.
+struct Wake {
+    now: Millis,
+    at: Option<Millis>,
+}
+
+impl Wake {
+    fn at(&mut self, at: Millis) {
+        self.at = Some(self.at.map_or(at, |earlier| earlier.min(at)));
+    }
+}

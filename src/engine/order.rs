@@ -1,0 +1,185 @@
+//! A choice becomes an order: its rows are read, and its tasks go out.
+
+use std::sync::Arc;
+
+use super::Engine;
+use super::choose::{Choice, PhaseKind};
+use super::memory::{Task, TaskKind};
+use super::random_id::random_id;
+use super::view::{debt_session, driver_session};
+use super::wire::{Configuration, PhaseOrder, TaskOrder};
+use crate::error::Result;
+use crate::model::{LaneKey, Policy, RowId, Session};
+use crate::plan::Work;
+use crate::store::Rows;
+
+impl Engine {
+    /// Reads what a choice needs and hands its tasks out. `None`: nothing of it is left.
+    pub(super) async fn order(&self, choice: Choice) -> Result<Option<PhaseOrder>> {
+        let policy = Arc::clone(&self.policy);
+        let Choice {
+            phase,
+            lane,
+            key,
+            generation,
+            kind,
+        } = choice;
+        let mut order = PhaseOrder {
+            phase_id: phase,
+            lane: key.clone(),
+            phase: "",
+            configuration: None,
+            configurations: Vec::new(),
+            tasks: Vec::new(),
+            concurrency: 1,
+            start_timeout_ms: policy.start_phase_timeout_ms,
+            task_timeout_ms: policy.task_timeout_ms,
+        };
+        let kinds = match kind {
+            PhaseKind::Probe => {
+                order.phase = "probe";
+                let found = self.read(move |rows| rows.lane_configurations(lane)).await?;
+                order.configurations = found.iter().map(|(c, t)| Configuration::of(c, t.as_deref())).collect();
+                vec![(TaskKind::Probe, TaskOrder::default())]
+            }
+            PhaseKind::Sessions { work, alone, rows } => {
+                let sessions = self.read(move |reader| read_alike(reader, &rows, work)).await?;
+                let Some(first) = sessions.first() else { return Ok(None) };
+                order.phase = phase_name(work);
+                order.concurrency = match work {
+                    Work::License => usize::try_from(policy.license_concurrency).unwrap_or(1),
+                    Work::Check | Work::Verify => sessions.len(),
+                    Work::Adopt => 1,
+                };
+                if work == Work::License {
+                    order.task_timeout_ms = policy.license_timeout_ms;
+                }
+                if work != Work::Adopt {
+                    order.configuration = Some(configuration(first));
+                }
+                let out = sessions
+                    .into_iter()
+                    .filter_map(|session| task(session, work, alone, &key, &policy));
+                out.collect::<Result<Vec<_>>>()?
+            }
+            PhaseKind::Release(debts) => {
+                order.phase = "release";
+                let read = move |rows: &Rows<'_>| debts.iter().map(|id| rows.debt(*id)).collect::<Result<Vec<_>>>();
+                let mut debts: Vec<_> = self.read(read).await?.into_iter().flatten().collect();
+                let Some(first) = debts.first() else { return Ok(None) };
+                let config = Configuration::of(&first.capabilities, first.init_data_type.as_deref());
+                debts.retain(|debt| Configuration::of(&debt.capabilities, debt.init_data_type.as_deref()) == config);
+                order.configuration = Some(config);
+                let out = debts.iter().map(|debt| {
+                    let session = Some(debt_session(debt, &key, &policy));
+                    (
+                        TaskKind::Release { debt: debt.id },
+                        TaskOrder {
+                            session,
+                            ..TaskOrder::default()
+                        },
+                    )
+                });
+                out.collect()
+            }
+        };
+        let mut memory = self.memory();
+        for (kind, task) in kinds {
+            let task_id = memory.next_id();
+            memory.tasks.insert(
+                task_id,
+                Task {
+                    phase,
+                    lane,
+                    generation,
+                    kind,
+                    completing: false,
+                },
+            );
+            order.tasks.push(TaskOrder { task_id, ..task });
+        }
+        Ok((!order.tasks.is_empty()).then_some(order))
+    }
+}
+
+/// The rows that still are what they were chosen for and share the first one's configuration: one MediaKeys serves one
+/// configuration. The others wait for the next phase.
+fn read_alike(reader: &Rows<'_>, rows: &[RowId], work: Work) -> Result<Vec<Session>> {
+    let mut sessions: Vec<Session> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let Some(session) = reader.session(*row)? else { continue };
+        let alike = sessions
+            .first()
+            .is_none_or(|first| configuration(first) == configuration(&session));
+        if alike || work == Work::Adopt {
+            sessions.push(session);
+        }
+    }
+    Ok(sessions)
+}
+
+fn configuration(session: &Session) -> Configuration {
+    Configuration::of(&session.capabilities, session.init_data_type.as_deref())
+}
+
+/// `None`: the row has changed since it was chosen.
+fn task(
+    session: Session,
+    work: Work,
+    alone: bool,
+    lane: &LaneKey,
+    policy: &Policy,
+) -> Option<Result<(TaskKind, TaskOrder)>> {
+    let row = session.id;
+    let pending = session.pending.as_ref().map(|pending| pending.session_id.clone());
+    let on = |session_id: &str| Some(driver_session(&session, session_id, lane, policy));
+    let (kind, order) = match work {
+        Work::Check => {
+            let session_id = session.session_id.clone();
+            let order = TaskOrder {
+                session: on(&session_id),
+                ..TaskOrder::default()
+            };
+            (TaskKind::Check { row, session_id, alone }, order)
+        }
+        Work::License => {
+            let request_id = match session.request_id.clone().map_or_else(random_id, Ok) {
+                Ok(request_id) => request_id,
+                Err(error) => return Some(Err(error)),
+            };
+            let order = TaskOrder {
+                request_id: Some(request_id.clone()),
+                session: on(&session.session_id),
+                ..TaskOrder::default()
+            };
+            (TaskKind::License { row, request_id }, order)
+        }
+        Work::Verify => {
+            let session_id = pending?;
+            let order = TaskOrder {
+                session: on(&session_id),
+                ..TaskOrder::default()
+            };
+            (TaskKind::Verify { row, session_id, alone }, order)
+        }
+        Work::Adopt => {
+            let session_id = pending?;
+            let order = TaskOrder {
+                new_session_id: Some(session_id.clone()),
+                session: on(&session.session_id),
+                ..TaskOrder::default()
+            };
+            (TaskKind::Adopt { row, session_id }, order)
+        }
+    };
+    Some(Ok((kind, order)))
+}
+
+fn phase_name(work: Work) -> &'static str {
+    match work {
+        Work::Check => "check",
+        Work::License => "license",
+        Work::Verify => "verify",
+        Work::Adopt => "adopt",
+    }
+}

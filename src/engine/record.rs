@@ -1,0 +1,373 @@
+//! Outcomes on the writer thread: judged, turned into transitions, written, in the transaction.
+
+use std::sync::Arc;
+
+use super::debts::{owe, remove};
+use super::memory::{Task, TaskKind};
+use super::random_id::random_id;
+use super::wire::Counters;
+use crate::clock::Millis;
+use crate::error::{Error, Result};
+use crate::lifecycle::{Context, Event, Judgement, Next, judge, transition};
+use crate::model::{
+    AdoptOutcome, Capability, CheckOutcome, DebtId, LaunchId, LicenseOutcome, Pending, Policy, ProbeOutcome, Proof,
+    Reason, ReleaseOutcome, RowId, Session, Stage, State, parse_json,
+};
+use crate::store::Tx;
+
+/// What an outcome did, for the part of the engine that lives in memory.
+#[derive(Default)]
+pub struct Effects {
+    pub changed: Vec<Session>,
+    pub counters: Counters,
+    /// To be seen once more, alone.
+    pub recheck: Option<RowId>,
+    /// The wish of whoever waits has been answered for this row, well or badly.
+    pub answered: Option<RowId>,
+    pub capability: Option<Capability>,
+    pub plant_witness: Option<String>,
+}
+
+/// What a job on the writer thread knows.
+pub struct Ground {
+    pub task: Task,
+    pub launch: LaunchId,
+    pub run: i64,
+    pub now: Millis,
+    pub policy: Arc<Policy>,
+}
+
+impl Ground {
+    pub fn context(&self) -> Context<'_> {
+        Context {
+            now: self.now,
+            launch: self.launch,
+            run: self.run,
+            policy: &self.policy,
+        }
+    }
+
+    /// The outcome under hand is proof for the generation in which its task went out.
+    fn proof(&self) -> Proof {
+        Proof {
+            generation: self.task.generation,
+            launch: self.launch,
+            at_ms: self.now,
+        }
+    }
+}
+
+pub enum Outcome {
+    Probe(ProbeOutcome),
+    Check(CheckOutcome),
+    License(LicenseOutcome),
+    Adopt(AdoptOutcome),
+    Release(ReleaseOutcome),
+}
+
+pub fn read_outcome(kind: &TaskKind, json: &str) -> Result<Outcome> {
+    Ok(match kind {
+        TaskKind::Probe => Outcome::Probe(parse_json(json)?),
+        TaskKind::Check { .. } | TaskKind::Verify { .. } => Outcome::Check(parse_json(json)?),
+        TaskKind::License { .. } => Outcome::License(parse_json(json)?),
+        TaskKind::Adopt { .. } => Outcome::Adopt(parse_json(json)?),
+        TaskKind::Release { .. } => Outcome::Release(parse_json(json)?),
+    })
+}
+
+pub fn record(tx: &mut Tx<'_>, ground: &Ground, outcome: Outcome) -> Result<Effects> {
+    match (&ground.task.kind, outcome) {
+        (TaskKind::Probe, Outcome::Probe(outcome)) => probed(tx, ground, &outcome),
+        (TaskKind::Check { row, session_id, alone }, Outcome::Check(outcome)) => match tx.session(*row)? {
+            // Put again with another id meanwhile: the answer is about a session that is no longer the row's.
+            Some(session) if session.session_id == *session_id => checked(tx, ground, session, &outcome, *alone),
+            _ => Ok(Effects::default()),
+        },
+        (TaskKind::License { row, .. }, Outcome::License(outcome)) => match tx.session(*row)? {
+            Some(session) => licensed(tx, ground, session, outcome),
+            // Removed meanwhile: what was journalled is debt already.
+            None => Ok(Effects::default()),
+        },
+        (TaskKind::Verify { row, session_id, alone }, Outcome::Check(outcome)) => {
+            match pending_row(tx, *row, session_id)? {
+                Some((session, pending)) => verified(tx, ground, session, pending, &outcome, *alone),
+                None => Ok(Effects::default()),
+            }
+        }
+        (TaskKind::Adopt { row, session_id }, Outcome::Adopt(outcome)) => match pending_row(tx, *row, session_id)? {
+            Some((session, pending)) => adopted(tx, ground, session, pending, outcome),
+            None => Ok(Effects::default()),
+        },
+        (TaskKind::Release { debt }, Outcome::Release(outcome)) => released(tx, ground, *debt, &outcome),
+        _ => Err(Error::Internal("an outcome of another kind than its task".to_owned())),
+    }
+}
+
+fn pending_row(tx: &Tx<'_>, row: RowId, session_id: &str) -> Result<Option<(Session, Pending)>> {
+    let found = tx
+        .session(row)?
+        .and_then(|session| session.pending.clone().map(|pending| (session, pending)));
+    Ok(found.filter(|(_, pending)| pending.session_id == session_id))
+}
+
+fn probed(tx: &mut Tx<'_>, ground: &Ground, outcome: &ProbeOutcome) -> Result<Effects> {
+    let Some(mut lane) = tx.lane(ground.task.lane)? else {
+        return Ok(Effects::default());
+    };
+    let capability = outcome.persistent_license;
+    let mut effects = Effects {
+        capability: Some(capability),
+        ..Effects::default()
+    };
+    lane.capability = Some(capability);
+    lane.capability_launch = Some(ground.launch);
+    if capability == Capability::Supported && (lane.witness.is_none() || lane.witness != outcome.witness) {
+        if lane.witness.is_some() {
+            tracing::warn!(lane = lane.id, "the witness is gone: the lane's storage was wiped");
+            lane.generation += 1;
+            for debt in tx.debts()?.iter().filter(|debt| debt.lane == lane.id) {
+                tx.delete_debt(debt.id)?;
+            }
+        }
+        let value = random_id()?;
+        effects.plant_witness = Some(value.clone());
+        lane.witness = Some(value);
+    }
+    tx.save_lane(&lane)?;
+    Ok(effects)
+}
+
+fn checked(
+    tx: &mut Tx<'_>,
+    ground: &Ground,
+    mut session: Session,
+    outcome: &CheckOutcome,
+    alone: bool,
+) -> Result<Effects> {
+    let before = session.standing.state;
+    let judgement = judge(outcome, &session.key_ids, !session.ever_proven);
+    let event = Event::Checked {
+        judgement,
+        alone,
+        generation: ground.task.generation,
+    };
+    let next = step(&mut session, &event, ground)?;
+    let mut effects = Effects::default();
+    effects.counters.checked = u64::from(!alone);
+    if next == Next::RecheckAlone {
+        effects.recheck = Some(session.id);
+        return Ok(effects);
+    }
+    let proven = session.standing.state == State::Active && session.standing.proof == Some(ground.proof());
+    if proven {
+        session.ever_proven = true;
+        tx.index_keys(session.id, &session.key_ids)?;
+    }
+    effects.counters.proven = u64::from(proven);
+    effects.counters.lost = u64::from(before == State::Active && session.standing.state == State::Lost);
+    effects.answered = (proven || next == Next::Later).then_some(session.id);
+    save(tx, session, effects)
+}
+
+fn licensed(tx: &mut Tx<'_>, ground: &Ground, mut session: Session, outcome: LicenseOutcome) -> Result<Effects> {
+    let mut effects = Effects::default();
+    let event = match outcome {
+        LicenseOutcome::Licensed { session_id, .. } => {
+            let journalled = session
+                .pending
+                .as_ref()
+                .is_some_and(|pending| pending.session_id == session_id);
+            if !journalled {
+                return Err(Error::invalid("sessionId", "was never journalled for this task"));
+            }
+            if let Some(pending) = &mut session.pending {
+                pending.stage = Stage::Licensed;
+            }
+            effects.counters.licensed = 1;
+            return save(tx, session, effects);
+        }
+        LicenseOutcome::Throttled { retry_after_ms } => Event::Delayed {
+            reason: Reason::Throttled,
+            retry_after_ms,
+        },
+        LicenseOutcome::Refused { reason } => Event::Refused(reason),
+        LicenseOutcome::Unreachable => Event::Delayed {
+            reason: Reason::Unreachable,
+            retry_after_ms: None,
+        },
+        LicenseOutcome::ServerError => Event::Delayed {
+            reason: Reason::ServerError,
+            retry_after_ms: None,
+        },
+        LicenseOutcome::Timeout => Event::Delayed {
+            reason: Reason::Timeout,
+            retry_after_ms: None,
+        },
+        LicenseOutcome::Rejected(_) => Event::BadLicense(Reason::Rejected),
+    };
+    step(&mut session, &event, ground)?;
+    effects.counters.blocked = u64::from(session.standing.state == State::Blocked);
+    effects.answered = Some(session.id);
+    if matches!(event, Event::Refused(_)) {
+        session.request_id = None;
+    }
+    if event
+        == (Event::Delayed {
+            reason: Reason::Timeout,
+            retry_after_ms: None,
+        })
+    {
+        // The licence may have arrived all the same: it is verified before anything new is asked for.
+        if let Some(pending) = &mut session.pending {
+            pending.delay = Some(Reason::Timeout);
+            pending.next_attempt_at_ms = session.standing.next_attempt_at_ms;
+        }
+        return save(tx, session, effects);
+    }
+    drop_pending(tx, &mut session)?;
+    save(tx, session, effects)
+}
+
+fn verified(
+    tx: &mut Tx<'_>,
+    ground: &Ground,
+    mut session: Session,
+    mut pending: Pending,
+    outcome: &CheckOutcome,
+    alone: bool,
+) -> Result<Effects> {
+    let mut effects = Effects::default();
+    match judge(outcome, &session.key_ids, true) {
+        Judgement::Loaded { key_ids, expiration_ms } => {
+            session.pending = Some(Pending {
+                stage: Stage::Verified,
+                proof: Some(ground.proof()),
+                key_ids,
+                expiration_ms,
+                ..Pending::journalled(pending.session_id)
+            });
+        }
+        Judgement::Absent(_) | Judgement::Failed if !alone => {
+            effects.recheck = Some(session.id);
+            return Ok(effects);
+        }
+        Judgement::Later(reason) => {
+            delay(&mut pending, reason, ground);
+            session.pending = Some(pending);
+            effects.answered = Some(session.id);
+        }
+        Judgement::Absent(_) | Judgement::Failed | Judgement::Released | Judgement::Expired { .. } => {
+            drop_pending(tx, &mut session)?;
+            // Of a licence that the CDM took just now; one that a crash or an update came between is simply not there.
+            if pending.stage == Stage::Licensed {
+                step(&mut session, &Event::BadLicense(Reason::Unverified), ground)?;
+                effects.counters.blocked = u64::from(session.standing.state == State::Blocked);
+                effects.answered = Some(session.id);
+            }
+        }
+    }
+    save(tx, session, effects)
+}
+
+fn adopted(
+    tx: &mut Tx<'_>,
+    ground: &Ground,
+    mut session: Session,
+    mut pending: Pending,
+    outcome: AdoptOutcome,
+) -> Result<Effects> {
+    let mut effects = Effects {
+        answered: Some(session.id),
+        ..Effects::default()
+    };
+    let later = match outcome {
+        AdoptOutcome::Adopted => {
+            let proof = pending
+                .proof
+                .ok_or_else(|| Error::Internal("adopted before it was verified".to_owned()))?;
+            let (key_ids, expiration_ms) = (pending.key_ids, pending.expiration_ms);
+            let was_stale = session.standing.stale_id;
+            step(
+                &mut session,
+                &Event::Adopted {
+                    proof,
+                    key_ids,
+                    expiration_ms,
+                },
+                ground,
+            )?;
+            let old = std::mem::replace(&mut session.session_id, pending.session_id);
+            session.pending = None;
+            session.request_id = None;
+            session.ever_proven = true;
+            tx.save_session(&session)?;
+            tx.index_keys(session.id, &session.key_ids)?;
+            if !was_stale {
+                owe(tx, &session, &old)?;
+            }
+            effects.counters.adopted = 1;
+            return save(tx, session, effects);
+        }
+        AdoptOutcome::ContentGone => {
+            remove(tx, &session)?;
+            return Ok(effects);
+        }
+        AdoptOutcome::CatalogueChanged => Reason::CatalogueChanged,
+        AdoptOutcome::OpenInPlayer => Reason::OpenInPlayer,
+    };
+    delay(&mut pending, later, ground);
+    session.pending = Some(pending);
+    save(tx, session, effects)
+}
+
+fn released(tx: &mut Tx<'_>, ground: &Ground, id: DebtId, outcome: &ReleaseOutcome) -> Result<Effects> {
+    let mut effects = Effects::default();
+    let Some(mut debt) = tx.debt(id)? else {
+        return Ok(effects);
+    };
+    match outcome {
+        ReleaseOutcome::Released | ReleaseOutcome::Absent => {
+            tx.delete_debt(id)?;
+            effects.counters.released = 1;
+        }
+        ReleaseOutcome::Failed => {
+            debt.attempts += 1;
+            debt.next_attempt_at_ms = Some(ground.policy.retry_at(ground.now, debt.attempts, None));
+            tx.save_debt(&debt)?;
+        }
+    }
+    Ok(effects)
+}
+
+/// Applies one transition to the row under hand.
+fn step(session: &mut Session, event: &Event, ground: &Ground) -> Result<Next> {
+    let transition = transition(&session.standing, event, ground.context())
+        .map_err(|unknown| Error::Internal(unknown.to_string()))?;
+    tracing::debug!(row = session.id, state = transition.standing.state.as_str(), next = ?transition.next, "transition");
+    session.standing = transition.standing;
+    if let Some(key_ids) = transition.key_ids {
+        session.key_ids = key_ids;
+    }
+    Ok(transition.next)
+}
+
+fn save(tx: &mut Tx<'_>, session: Session, mut effects: Effects) -> Result<Effects> {
+    tx.save_session(&session)?;
+    effects.changed.push(session);
+    Ok(effects)
+}
+
+/// Gives up a pending licence: what the CDM may hold of it becomes debt.
+fn drop_pending(tx: &mut Tx<'_>, session: &mut Session) -> Result<()> {
+    if let Some(pending) = session.pending.take() {
+        tx.save_session(session)?;
+        owe(tx, session, &pending.session_id)?;
+    }
+    Ok(())
+}
+
+fn delay(pending: &mut Pending, reason: Reason, ground: &Ground) {
+    pending.attempts += 1;
+    pending.delay = Some(reason);
+    pending.next_attempt_at_ms = Some(ground.policy.retry_at(ground.now, pending.attempts, None));
+}
