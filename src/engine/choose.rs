@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::HashSet;
 
-use super::memory::{LaneState, Memory, PhaseId};
-use super::wire::Poll;
+use super::memory::{LaneState, Memory};
+use super::wire::{PhaseId, Poll};
 use crate::clock::Millis;
 use crate::model::{Capability, DebtId, Generation, LaneId, LaneKey, Mode, Policy, Reason, RowId};
 use crate::plan::{Due, LaneFacts, Scope, Urge, Work, due, is_trusted};

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::debts::{claim_id, owe};
-use super::memory::{Memory, TaskId, TaskKind};
+use super::memory::{Memory, TaskKind};
 use super::record::{Effects, Ground, read_outcome, record};
-use super::wire::Completed;
+use super::wire::{Completed, TaskId};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::model::{LaneId, Pending, Policy, session_id};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::wire::Counters;
+use super::wire::{Counters, PhaseId, TaskId};
 use crate::clock::Millis;
 use crate::model::{
     Capability, Connectivity, Debt, DebtId, Generation, Lane, LaneId, LaunchId, Policy, Reason, RowId, SessionSummary,
@@ -11,9 +11,6 @@ use crate::model::{
 };
 use crate::plan::{self, LaneFacts, Scope, Urge};
 use crate::store::Change;
-
-pub type TaskId = u64;
-pub type PhaseId = u64;
 
 /// One piece of work that is out with a driver.
 #[derive(Debug, Clone)]

@@ -2,8 +2,7 @@
 
 use super::Engine;
 use super::choose::choose;
-use super::memory::PhaseId;
-use super::wire::Poll;
+use super::wire::{PhaseId, Poll};
 use crate::error::Result;
 use crate::model::{Connectivity, Reason, RowId, SessionSummary};
 use crate::plan::Urge;

@@ -2,9 +2,11 @@
 
 use serde::Serialize;
 
-use super::memory::{PhaseId, TaskId};
 use crate::clock::Millis;
 use crate::model::{Capabilities, KeyId, LaneKey, MediaCapability, Rules, StoredSession};
+
+pub type TaskId = u64;
+pub type PhaseId = u64;
 
 /// What may run now.
 #[derive(Debug, Default, Serialize)]
