@@ -26,10 +26,7 @@ impl Engine {
     pub fn unready(&self) -> Result<Vec<Verdict>> {
         let now = self.clock.now_ms();
         if !self.memory().is_filled() {
-            self.store.read_all_summaries(|chunk| {
-                self.memory().fill(chunk);
-                true
-            })?;
+            self.store.read_all_summaries(|chunk| self.memory().fill(chunk))?;
         }
         let memory = self.memory();
         let mut unready: Vec<Verdict> = memory

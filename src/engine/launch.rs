@@ -118,20 +118,16 @@ impl Engine {
     fn fill(&self, filled: watch::Sender<bool>) {
         let store = Arc::clone(&self.store);
         let memory = Arc::clone(&self.memory);
-        tokio::task::spawn_blocking(move || {
-            let read = store.read_all_summaries(|chunk| {
-                lock(&memory).fill(chunk);
-                // Nobody waits any more when the engine is gone.
-                !filled.is_closed()
-            });
-            match read {
+        tokio::task::spawn_blocking(
+            move || match store.read_all_summaries(|chunk| lock(&memory).fill(chunk)) {
                 Ok(()) => {
                     lock(&memory).filled();
                     let _ = filled.send(true);
                 }
+                Err(Error::Closed) => {}
                 Err(error) => tracing::error!(%error, "stored sessions could not be read into memory"),
-            }
-        });
+            },
+        );
     }
 
     /// Facts that come late, such as a CDM's version. Compares again with the launch before this one.

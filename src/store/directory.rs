@@ -3,11 +3,12 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::error::from_io;
+use super::hold;
 use crate::error::{Error, Result};
 
 pub const DATABASE_FILE: &str = "offline-sessions.sqlite3";
@@ -39,7 +40,7 @@ impl Directory {
     }
 
     pub fn unlock(&self) {
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        hold(&self.lock).take();
     }
 }
 

@@ -12,7 +12,7 @@ mod schema;
 mod tx;
 mod writer;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -32,13 +32,15 @@ pub struct Store {
     writer: Writer,
     /// `None` once closed. Writing never waits for it: WAL readers and the writer do not block each other.
     reader: Mutex<Option<Connection>>,
-    directory: Arc<Directory>,
+    /// Held while everything is read, so that `close` can wait for the end of it.
+    reading_all: Mutex<()>,
+    directory: Directory,
 }
 
 impl Store {
     /// Opens or creates the database in `directory`. Blocks: on the disk, and up to `lock_wait` for the lock.
     pub fn open(directory: &std::path::Path, lock_wait: Duration, observer: Observer) -> Result<Self> {
-        let directory = Arc::new(Directory::open(directory, lock_wait)?);
+        let directory = Directory::open(directory, lock_wait)?;
         let path = directory.file(DATABASE_FILE);
         let mut connection = schema::connect(&path)?;
         schema::prepare(&mut connection)?;
@@ -46,6 +48,7 @@ impl Store {
         Ok(Self {
             writer: Writer::start(connection, observer)?,
             reader: Mutex::new(Some(reader)),
+            reading_all: Mutex::new(()),
             directory,
         })
     }
@@ -60,33 +63,43 @@ impl Store {
 
     /// Reads what is committed. Blocks on the disk.
     pub fn read<T>(&self, read: impl FnOnce(&Rows<'_>) -> Result<T>) -> Result<T> {
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let reader = hold(&self.reader);
         let connection = reader.as_ref().ok_or(Error::Closed)?;
         read(&Rows::new(connection))
     }
 
-    /// Every session's summary, in chunks and over a connection of its own, so that nobody waits for it.
-    pub fn read_all_summaries(&self, mut chunk: impl FnMut(Vec<SessionSummary>) -> bool) -> Result<()> {
+    /// Every session's summary, in chunks and over a connection of its own, so that nobody waits for it. `close` ends
+    /// it early.
+    pub fn read_all_summaries(&self, mut chunk: impl FnMut(Vec<SessionSummary>)) -> Result<()> {
         const CHUNK: usize = 2_000;
+        let _reading = hold(&self.reading_all);
+        if hold(&self.reader).is_none() {
+            return Err(Error::Closed);
+        }
         let connection = schema::connect_reader(&self.directory.file(DATABASE_FILE))?;
         let rows = Rows::new(&connection);
         let mut after = 0;
-        loop {
+        while hold(&self.reader).is_some() {
             let summaries = rows.summaries_after(after, CHUNK)?;
             let Some(last) = summaries.last() else { return Ok(()) };
             after = last.id;
-            if !chunk(summaries) {
-                return Ok(());
-            }
+            chunk(summaries);
         }
+        Err(Error::Closed)
     }
 
     /// Commits what is queued, ends the writer thread and lets go of the directory. Idempotent. Blocks.
     pub fn close(&self) {
         self.writer.close();
-        self.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
+        hold(&self.reader).take();
+        drop(hold(&self.reading_all));
         self.directory.unlock();
     }
+}
+
+/// A panic while one of these is held leaves nothing half done.
+fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,1 +1,6 @@
+//! The store: group commit, the directory and its lock, what it refuses to open, and rows that come back as they went.
 
+mod commit;
+mod directory;
+mod fixtures;
+mod round_trip;

@@ -1,14 +1,14 @@
 //! The writer thread: group commit. Its one rule: nothing is answered before it is durable.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::thread::{self, JoinHandle};
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::tx::Tx;
-use super::{Change, Observer};
+use super::{Change, Observer, hold};
 use crate::error::{Error, Result};
 
 /// Jobs that may wait; more callers wait for a place.
@@ -48,12 +48,7 @@ impl Writer {
         &self,
         job: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let queue = self
-            .queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-            .ok_or(Error::Closed)?;
+        let queue = hold(&self.queue).clone().ok_or(Error::Closed)?;
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |tx| {
             let result = tx.and_then(|tx| {
@@ -74,8 +69,8 @@ impl Writer {
     }
 
     pub fn close(&self) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        hold(&self.queue).take();
+        let thread = hold(&self.thread).take();
         if let Some(thread) = thread {
             // A panic of the thread has already answered its callers with `Closed`.
             let _ = thread.join();

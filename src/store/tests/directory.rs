@@ -1,0 +1,189 @@
+//! The directory: private files, one holder, and databases that are not ours to open.
+
+use std::fs;
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use super::fixtures::{contents, directory, open, put, stored_lane};
+use crate::error::Error;
+use crate::store::Store;
+use crate::store::directory::DATABASE_FILE;
+
+/// The error of opening `path`; `None`: it opens.
+fn refusal(path: &Path) -> Option<Error> {
+    open(path).err()
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_folder_is_0700_and_every_file_in_it_0600() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &Path| {
+        let metadata = fs::metadata(path).expect("it exists");
+        metadata.permissions().mode() & 0o777
+    };
+    let parent = directory();
+    let path = parent.path().join("a/b");
+    let store = open(&path).expect("directories are created");
+    let lane = stored_lane(&store).await;
+    put(&store, lane, "film").await.expect("written");
+    assert_eq!(mode(&path), 0o700);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(&path).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let name = entry.file_name().into_string().expect("our names are text");
+        assert_eq!(mode(&entry.path()), 0o600, "{name}");
+        files.push(name);
+    }
+    for suffix in ["", "-wal", "-shm"] {
+        assert!(files.contains(&format!("{DATABASE_FILE}{suffix}")), "{files:?}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn modes_that_were_opened_up_are_narrowed_again() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = directory();
+    open(directory.path()).expect("a store").close();
+    let file = directory.path().join(DATABASE_FILE);
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("our own directory");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("our own file");
+    let store = open(directory.path()).expect("a store");
+    let mode = |path: &Path| fs::metadata(path).expect("it exists").permissions().mode() & 0o777;
+    assert_eq!((mode(directory.path()), mode(&file)), (0o700, 0o600));
+    store.close();
+}
+
+#[tokio::test]
+async fn a_second_open_fails_with_the_holders_pid_until_the_first_is_closed() {
+    let directory = directory();
+    let first = open(directory.path()).expect("a store");
+    let pid = Some(std::process::id());
+    assert_eq!(refusal(directory.path()), Some(Error::InUse { pid }));
+    let lane = stored_lane(&first).await;
+    assert!(put(&first, lane, "film").await.is_ok(), "the holder is not disturbed");
+    first.close();
+    let second = open(directory.path()).expect("free again");
+    assert_eq!(contents(&second), ["film"]);
+}
+
+#[test]
+fn an_open_that_waits_succeeds_when_the_holder_leaves() {
+    let directory = directory();
+    let first = open(directory.path()).expect("a store");
+    let path = directory.path().to_owned();
+    let (tell, told) = mpsc::channel();
+    let waiting = thread::spawn(move || {
+        let at_once = open(&path).map(|_| ());
+        tell.send(at_once).expect("the test listens");
+        Store::open(&path, Duration::from_secs(60), Box::new(|_| {})).map(|store| store.close())
+    });
+    let at_once = told.recv().expect("the thread tells");
+    assert_eq!(
+        at_once.map_err(|error| error.code()),
+        Err("ERR_IN_USE"),
+        "held when the wait begins"
+    );
+    first.close();
+    assert_eq!(waiting.join().expect("the thread ends"), Ok(()));
+}
+
+#[test]
+fn a_store_that_is_dropped_lets_go_too() {
+    let directory = directory();
+    drop(open(directory.path()).expect("a store"));
+    assert_eq!(refusal(directory.path()), None);
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_refused_and_left_as_it_is() {
+    let directory = directory();
+    let store = open(directory.path()).expect("a store");
+    let lane = stored_lane(&store).await;
+    put(&store, lane, "film").await.expect("written");
+    store.close();
+    let file = directory.path().join(DATABASE_FILE);
+    let newer = rusqlite::Connection::open(&file).expect("a database");
+    newer.pragma_update(None, "user_version", 2).expect("written");
+    newer.close().expect("closed");
+    let before = fs::read(&file).expect("a file");
+    assert_eq!(
+        refusal(directory.path()),
+        Some(Error::NewerDatabase { found: 2, known: 1 })
+    );
+    assert_eq!(fs::read(&file).expect("a file"), before, "not a byte of it is changed");
+    assert_eq!(
+        refusal(directory.path()).map(|error| error.code()),
+        Some("ERR_NEWER_DATABASE"),
+        "and the lock is not kept"
+    );
+}
+
+#[test]
+fn a_newer_database_that_keeps_another_journal_is_left_as_it_is_too() {
+    let directory = directory();
+    let file = directory.path().join(DATABASE_FILE);
+    let newer = rusqlite::Connection::open(&file).expect("a database");
+    newer.pragma_update(None, "user_version", 9).expect("written");
+    newer.execute_batch("CREATE TABLE later (a)").expect("a table");
+    newer.close().expect("closed");
+    let before = fs::read(&file).expect("a file");
+    assert_eq!(
+        refusal(directory.path()),
+        Some(Error::NewerDatabase { found: 9, known: 1 })
+    );
+    assert_eq!(fs::read(&file).expect("a file"), before, "not a byte of it is changed");
+}
+
+#[test]
+fn a_file_of_another_kind_is_a_corrupt_database_and_is_left_as_it_is() {
+    let directory = directory();
+    let file = directory.path().join(DATABASE_FILE);
+    let text = "Dear diary, ".repeat(1_000);
+    fs::write(&file, &text).expect("written");
+    assert_eq!(
+        refusal(directory.path()).map(|error| error.code()),
+        Some("ERR_CORRUPT_DATABASE")
+    );
+    assert_eq!(fs::read_to_string(&file).expect("a file"), text);
+}
+
+#[test]
+fn the_database_of_another_application_is_not_taken_for_ours() {
+    for user_version in [0, 1] {
+        let directory = directory();
+        let file = directory.path().join(DATABASE_FILE);
+        let other = rusqlite::Connection::open(&file).expect("a database");
+        other
+            .pragma_update(None, "application_id", 0x4d50_504b)
+            .expect("written");
+        other
+            .pragma_update(None, "user_version", user_version)
+            .expect("written");
+        other.execute_batch("CREATE TABLE notes (a)").expect("a table");
+        other.close().expect("closed");
+        let code = refusal(directory.path()).map(|error| error.code());
+        assert_eq!(code, Some("ERR_CORRUPT_DATABASE"), "user_version {user_version}");
+    }
+}
+
+#[test]
+fn an_empty_file_that_a_kill_left_behind_becomes_a_store() {
+    let directory = directory();
+    fs::write(directory.path().join(DATABASE_FILE), "").expect("written");
+    assert_eq!(refusal(directory.path()), None);
+}
+
+#[test]
+fn a_path_that_is_no_directory_is_a_coded_error() {
+    let directory = directory();
+    let file = directory.path().join("file");
+    fs::write(&file, "").expect("written");
+    for path in [file.clone(), file.join("below")] {
+        let code = refusal(&path).map(|error| error.code());
+        assert!(matches!(code, Some("ERR_READ_ONLY" | "ERR_STORAGE")), "{code:?}");
+    }
+}
