@@ -1,26 +1,18 @@
 'use strict';
 
 const fs = require('node:fs');
-const os = require('node:os');
 const path = require('node:path');
 const { OfflineSessions, OfflineSessionsError } = require('..');
-const { BAD_CALLS, badOptions } = require('./helpers/bad-calls.js');
-const { BAD_SESSIONS } = require('./helpers/bad-sessions.js');
+const { hexToBase64url } = require('../testbed/clearkey.js');
 const { holdOpen, workAndReturn } = require('./helpers/child.js');
+const { refusesBadInput } = require('./helpers/bad-input.js');
+const { failure } = require('./helpers/failure.js');
 const { asOrdinaryUser } = require('./helpers/ordinary-user.js');
-const { LANE, CDM_VERSION, PLATFORM, KEY_IDS_A, KEY_IDS_B, psshOf, input, proven, makeDirectory, removeDirectory } = require('./helpers/store.js');
+const { makeDirectory, removeDirectory, psshOf, input, proven, LANE, CDM_VERSION, PLATFORM, KEY_IDS_A, KEY_IDS_B } = require('./helpers/store.js');
 
-const VERDICT_OF_UNKNOWN = { contentId: 'x', playable: 'online', state: 'unknown', reason: 'unknown', action: 'connect', retryAt: null, sessions: [] };
-
-/** What a call that must fail rejects with or throws. */
-async function failure(call) {
-  try {
-    await call();
-  } catch (error) {
-    return error;
-  }
-  throw new Error('the call did not fail');
-}
+const VERDICT_OF_UNKNOWN = {
+  contentId: 'x', playable: 'online', state: 'unknown', reason: 'unknown', action: 'connect', retryAt: null, sessions: [],
+};
 
 describe('a store', () => {
   let root;
@@ -72,8 +64,12 @@ describe('a store', () => {
       const history = await offline.history();
       expect(history.map(({ launchId }) => launchId)).toEqual([2, 1]);
       expect(await offline.history({ limit: 1 })).toEqual(history.slice(0, 1));
-      expect(history[0]).toEqual({ launchId: 2, atMs: expect.any(Number), platform: expect.objectContaining({ electron: '29.1.6', arch: 'arm64' }),
-        changes: [{ component: 'arch', from: 'x86_64', to: 'arm64', kind: 'change' }] });
+      expect(history[0]).toEqual({
+        launchId: 2,
+        atMs: expect.any(Number),
+        platform: expect.objectContaining({ electron: '29.1.6', arch: 'arm64' }),
+        changes: [{ component: 'arch', from: 'x86_64', to: 'arm64', kind: 'change' }],
+      });
       expect(history[0].atMs).toBeGreaterThanOrEqual(before);
       expect(JSON.stringify(history)).not.toContain(PLATFORM.machine);
     });
@@ -101,8 +97,11 @@ describe('a store', () => {
 
     test('gives back all it was given, and what is known beside', async () => {
       expect(await offline.put(full())).toEqual([{ ...full(), ...facts }]);
-      expect(await offline.put(input('least'))).toEqual([{ ...input('least'), ...facts, partition: '', account: null, initDataType: null, initData: null, keyIds: [],
-        expiration: null, licenseUrl: null, capabilities: { audio: [], video: [] }, lastPlayedAt: null, rules: {}, canary: false, metadata: null }]);
+      expect(await offline.put(input('least'))).toEqual([{
+        ...input('least'), ...facts,
+        partition: '', account: null, initDataType: null, initData: null, keyIds: [], expiration: null, licenseUrl: null,
+        capabilities: { audio: [], video: [] }, lastPlayedAt: null, rules: {}, canary: false, metadata: null,
+      }]);
       const [{ initData }] = await offline.list({ contentId: 'full' });
       expect(initData).toBeInstanceOf(Uint8Array);
     });
@@ -130,7 +129,9 @@ describe('a store', () => {
       const [first] = await offline.put(input('a', { account: 'me', metadata: 1 }));
       const [again] = await offline.put(input('a', { metadata: { two: 2 } }));
       expect(again).toEqual({ ...first, metadata: { two: 2 } });
-      const others = await offline.put([input('b'), input('a', { sessionId: 'other' }), input('a', { partition: 'other' }), input('a', { keySystem: 'other' }), input('a', { origin: 'app://other' })]);
+      const others = await offline.put([
+        input('b'), input('a', { sessionId: 'other' }), input('a', { partition: 'other' }), input('a', { keySystem: 'other' }), input('a', { origin: 'app://other' }),
+      ]);
       expect(new Set([first, ...others].map(({ id }) => id)).size).toBe(6);
       const [one, two] = await offline.put([input('twice', { account: 'me' }), input('twice', { metadata: 1 })]);
       expect([one.id, two]).toEqual([two.id, expect.objectContaining({ account: 'me', metadata: 1 })]);
@@ -161,11 +162,12 @@ describe('a store', () => {
 
     test('takes values at their limits, and key ids of either case', async () => {
       const id = 'é'.repeat(512);
-      const biggest = { initData: new Uint8Array(65_536).fill(7), initDataType: 'cenc', metadata: 'x'.repeat(65_534), keyIds: [KEY_IDS_A[0].toUpperCase()] };
-      const [stored] = await offline.put({ ...input(id), sessionId: id, ...biggest, expiration: Infinity });
-      expect(stored).toMatchObject({ contentId: id, sessionId: id, ...biggest, keyIds: [KEY_IDS_A[0]], expiration: null });
+      const biggest = { sessionId: id, initData: new Uint8Array(65_536).fill(7), initDataType: 'cenc', metadata: 'x'.repeat(65_534) };
+      const [stored] = await offline.put(input(id, { ...biggest, keyIds: [KEY_IDS_A[0].toUpperCase()], expiration: Infinity }));
+      expect(stored).toMatchObject({ contentId: id, ...biggest, keyIds: [KEY_IDS_A[0]], expiration: null });
       // As MediaKeySession.expiration says never; and a buffer is as good as a view.
-      expect(await offline.put(input('a', { expiration: NaN, initDataType: 'cenc', initData: psshOf('b').buffer }))).toMatchObject([{ expiration: null, initData: psshOf('b') }]);
+      const [buffered] = await offline.put(input('a', { expiration: NaN, initDataType: 'cenc', initData: psshOf('b').buffer }));
+      expect(buffered).toMatchObject({ expiration: null, initData: psshOf('b') });
     });
 
     test('gives back numbers in metadata to the last bit', async () => {
@@ -183,17 +185,32 @@ describe('a store', () => {
     const contents = (sessions) => sessions.map(({ contentId }) => contentId);
 
     test.each([
-      [undefined, 'abc'], [{}, 'abc'], [{ contentId: 'b' }, 'b'], [{ contentId: 'x' }, ''], [{ origin: LANE.origin }, 'ab'], [{ partition: '' }, 'ac'],
-      [{ keySystem: LANE.keySystem }, 'abc'], [{ account: 'me' }, 'a'], [{ state: 'active' }, 'abc'], [{ state: 'lost' }, ''], [{ suspect: true }, 'bc'],
-      [{ suspect: false, origin: LANE.origin }, 'a'], [{ suspect: true, partition: 'other', state: 'active' }, 'b'],
+      [undefined, 'abc'],
+      [{}, 'abc'],
+      [{ contentId: 'b' }, 'b'],
+      [{ contentId: 'x' }, ''],
+      [{ origin: LANE.origin }, 'ab'],
+      [{ partition: '' }, 'ac'],
+      [{ keySystem: LANE.keySystem }, 'abc'],
+      [{ account: 'me' }, 'a'],
+      [{ state: 'active' }, 'abc'],
+      [{ state: 'lost' }, ''],
+      [{ suspect: true }, 'bc'],
+      [{ suspect: false, origin: LANE.origin }, 'a'],
+      [{ suspect: true, partition: 'other', state: 'active' }, 'b'],
     ])('is listed by %j', async (filter, expected) => {
       expect(contents(await offline.list(filter)).join('')).toBe(expected);
     });
 
     test.each([
-      ['contentId', { contentId: 'b' }, 'b'], ['keyIds', { keyIds: [KEY_IDS_A[1]] }, 'ac'], ['several keyIds', { keyIds: [...KEY_IDS_A, KEY_IDS_B[0].toUpperCase()] }, 'abc'],
-      ['initData', { initData: psshOf('a') }, 'ac'], ['initData of its type', { initData: Buffer.from(`{"kids":["${Buffer.from(KEY_IDS_B[0], 'hex').toString('base64url')}"]}`), initDataType: 'keyids' }, 'b'],
-      ['contentId and initData', { contentId: 'c', initData: psshOf('a') }, 'c'], ['contentId and keyIds of another', { contentId: 'c', keyIds: [...KEY_IDS_B] }, ''], ['no keyIds', { keyIds: [] }, ''],
+      ['contentId', { contentId: 'b' }, 'b'],
+      ['keyIds', { keyIds: [KEY_IDS_A[1]] }, 'ac'],
+      ['several keyIds', { keyIds: [...KEY_IDS_A, KEY_IDS_B[0].toUpperCase()] }, 'abc'],
+      ['no keyIds', { keyIds: [] }, ''],
+      ['initData', { initData: psshOf('a') }, 'ac'],
+      ['initData of another type', { initData: Buffer.from(`{"kids":["${hexToBase64url(KEY_IDS_B[0])}"]}`), initDataType: 'keyids' }, 'b'],
+      ['contentId and initData', { contentId: 'c', initData: psshOf('a') }, 'c'],
+      ['contentId and keyIds of another', { contentId: 'c', keyIds: KEY_IDS_B }, ''],
     ])('is found by %s', async (_name, query, expected) => {
       expect(contents(await offline.find(query)).join('')).toBe(expected);
     });
@@ -207,10 +224,11 @@ describe('a store', () => {
     });
 
     test('has a verdict, at once', () => {
-      expect(offline.verdict('a')).toEqual({ contentId: 'a', playable: 'offline', state: 'proven', reason: null, action: 'play', retryAt: null,
-        sessions: [{ sessionId: 'session of a', keySystem: LANE.keySystem, expiration: null }] });
-      expect(offline.verdict('b')).toEqual({ contentId: 'b', playable: 'try', state: 'suspect', reason: 'no-license-data', action: 'try', retryAt: null,
-        sessions: [{ sessionId: 'session of b', keySystem: LANE.keySystem, expiration: null }] });
+      const withSession = (contentId, verdict) => ({
+        contentId, ...verdict, retryAt: null, sessions: [{ sessionId: `session of ${contentId}`, keySystem: LANE.keySystem, expiration: null }],
+      });
+      expect(offline.verdict('a')).toEqual(withSession('a', { playable: 'offline', state: 'proven', reason: null, action: 'play' }));
+      expect(offline.verdict('b')).toEqual(withSession('b', { playable: 'try', state: 'suspect', reason: 'no-license-data', action: 'try' }));
       expect(offline.verdict('x')).toEqual(VERDICT_OF_UNKNOWN);
       expect(offline.unready()).toEqual([offline.verdict('b'), offline.verdict('c')]);
     });
@@ -259,9 +277,11 @@ describe('a store', () => {
   });
 
   describe('a directory', () => {
+    const modeOf = (name) => fs.statSync(path.join(directory, name)).mode & 0o777;
+
     test('is private, and so is every file in it', async () => {
       await offline.put(input('a'));
-      const modes = Object.fromEntries(['', ...fs.readdirSync(directory)].map((name) => [name, fs.statSync(path.join(directory, name)).mode & 0o777]));
+      const modes = Object.fromEntries(['', ...fs.readdirSync(directory)].map((name) => [name, modeOf(name)]));
       expect(modes).toMatchObject({ '': 0o700, 'offline-sessions.sqlite3': 0o600, 'offline-sessions.sqlite3-wal': 0o600 });
       expect(Object.values(modes).filter((mode) => mode & 0o077)).toEqual([]);
     });
@@ -271,7 +291,7 @@ describe('a store', () => {
       fs.chmodSync(directory, 0o755);
       fs.chmodSync(path.join(directory, 'offline-sessions.sqlite3'), 0o644);
       offline = await open();
-      expect([directory, path.join(directory, 'offline-sessions.sqlite3')].map((file) => fs.statSync(file).mode & 0o777)).toEqual([0o700, 0o600]);
+      expect(['', 'offline-sessions.sqlite3'].map(modeOf)).toEqual([0o700, 0o600]);
     });
 
     test('serves one at a time, and says whom', async () => {
@@ -367,42 +387,4 @@ describe('a store', () => {
   });
 });
 
-describe('bad input', () => {
-  // One store for all: what is refused leaves no trace in it.
-  let root;
-  let victim;
-  const traces = async () => [await victim.list(), await victim.history(), victim.launch, victim.unready()];
-  beforeAll(async () => {
-    root = makeDirectory();
-    victim = await OfflineSessions.open({ directory: root, platform: PLATFORM });
-    await victim.put([input('a', { proven: proven(KEY_IDS_A) }), input('b')]);
-  });
-  afterAll(async () => {
-    await victim.close();
-    removeDirectory(root);
-  });
-
-  /** The call is refused with the field's name and changes nothing. */
-  async function expectRefused(call, field) {
-    const before = await traces();
-    const error = await failure(call).catch((accepted) => accepted);
-    expect(await traces()).toEqual(before);
-    expect(error).toBeInstanceOf(OfflineSessionsError);
-    expect(error).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', field: expect.stringMatching(field) });
-    expect({}.polluted).toBeUndefined();
-  }
-
-  test.each(BAD_SESSIONS)('put: $what', ({ sessions, field }) => expectRefused(() => victim.put(sessions), field));
-
-  test.each(BAD_CALLS)('$call: $what', ({ call, args, field }) => expectRefused(() => victim[call](...args), field));
-
-  const absent = path.join(os.tmpdir(), 'offline-sessions-test-never-made');
-  test.each(badOptions(absent))('open: $what', async ({ options, field }) => {
-    const opening = async () => (await OfflineSessions.open(options)).close();
-    await expectRefused(opening, field).finally(() => {
-      const made = fs.existsSync(absent);
-      removeDirectory(absent);
-      expect(made).toBe(false);
-    });
-  });
-});
+describe('bad input', refusesBadInput);

@@ -11,39 +11,92 @@ function invalid(field, message, cause) {
   return new OfflineSessionsError('ERR_INVALID_ARGUMENT', `${field}: ${message}`, { field, cause });
 }
 
+/** Deeper than any input is; a cycle is deeper than that. */
+const MAX_DEPTH = 100;
+
+/**
+ * Runs what may run the caller's getters and proxies: whatever they throw is the argument's fault.
+ * @template T
+ * @param {string} field
+ * @param {() => T} read
+ * @returns {T}
+ */
+function reading(field, read) {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof OfflineSessionsError) throw error;
+    throw invalid(field, 'cannot be read', error);
+  }
+}
+
 /**
  * @param {string} field
- * @param {() => unknown} make may run the caller's getters, so whatever it throws is the argument's fault
+ * @param {() => unknown} make
  * @returns {string}
  */
 function toJson(field, make) {
-  try {
-    const text = JSON.stringify(make());
-    if (text !== undefined) return text;
-  } catch (error) {
-    if (error instanceof OfflineSessionsError) throw error;
-    throw invalid(field, 'cannot be written as JSON', error);
-  }
-  throw invalid(field, 'must be given');
+  return reading(field, () => JSON.stringify(plain('', make(), 0)));
+}
+
+/**
+ * A copy that JSON.stringify writes without leaving out or changing what it cannot write.
+ * @param {string} path
+ * @param {unknown} given
+ * @param {number} depth
+ * @returns {unknown}
+ */
+function plain(path, given, depth) {
+  const value = typeof (/** @type {any} */ (given)?.toJSON) === 'function' ? /** @type {any} */ (given).toJSON() : given;
+  if (['function', 'symbol', 'bigint'].includes(typeof value)) throw invalid(path, `must not be a ${typeof value}`);
+  if (typeof value === 'number' && !Number.isFinite(value)) throw invalid(path, `must not be ${value}`);
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth === MAX_DEPTH) throw invalid(path, 'is nested too deeply');
+  if (Array.isArray(value)) return Array.from(value, (item, at) => plain(`${path}[${at}]`, item, depth + 1));
+  const prefix = path === '' ? '' : `${path}.`;
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, plain(`${prefix}${name}`, item, depth + 1)]));
 }
 
 /** @param {string} field @param {unknown} value @returns {Record<string, unknown>} */
 function object(field, value) {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(field, 'must be an object');
+  if (typeof value !== 'object' || value === null || reading(field, () => Array.isArray(value))) {
+    throw invalid(field, 'must be an object');
+  }
   return /** @type {Record<string, unknown>} */ (value);
+}
+
+/**
+ * The options of a call, read once. One that is misspelt is refused rather than ignored.
+ * @param {unknown} value
+ * @param {string[]} names
+ * @returns {Record<string, unknown>}
+ */
+function options(value, names) {
+  if (value === undefined) return {};
+  const given = reading('options', () => ({ ...object('options', value) }));
+  const unknown = Object.keys(given).find((name) => !names.includes(name));
+  if (unknown !== undefined) throw invalid(unknown, 'is no option of this call');
+  return given;
 }
 
 /** @param {string} field @param {unknown} value @returns {string} */
 function string(field, value) {
   if (typeof value !== 'string') throw invalid(field, 'must be a string');
+  // A lone surrogate would reach the addon as another string.
+  if (!value.isWellFormed()) throw invalid(field, 'must be well-formed Unicode');
+  return value;
+}
+
+/** @param {string} field @param {unknown} value @returns {boolean | undefined} */
+function optionalBoolean(field, value) {
+  if (value !== undefined && typeof value !== 'boolean') throw invalid(field, 'must be a boolean');
   return value;
 }
 
 /**
- * @template {Function} F
  * @param {string} field
- * @param {F | undefined | null} value
- * @returns {F | undefined}
+ * @param {unknown} value
+ * @returns {any} the function, if it is one
  */
 function optionalFunction(field, value) {
   if (value !== undefined && value !== null && typeof value !== 'function') throw invalid(field, 'must be a function');
@@ -60,13 +113,20 @@ function optionalMs(field, value, max) {
 /** @param {string} field @param {unknown} value @returns {AbortSignal | undefined} */
 function optionalSignal(field, value) {
   if (value === undefined || value === null) return undefined;
-  if (!(value instanceof AbortSignal)) throw invalid(field, 'must be an AbortSignal');
-  return value;
+  if (!reading(field, () => value instanceof AbortSignal)) throw invalid(field, 'must be an AbortSignal');
+  return /** @type {AbortSignal} */ (value);
+}
+
+/** A session whose `initData` is base64, and whose `expiration` is EME's: NaN is never, as Infinity is Shaka's. @param {string} field @param {unknown} value */
+function sessionInput(field, value) {
+  const copy = withInitData(field, value);
+  const never = Number.isNaN(copy.expiration) || copy.expiration === Infinity;
+  return never ? { ...copy, expiration: null } : copy;
 }
 
 /** An object whose `initData`, where it has any, is base64. @param {string} field @param {unknown} value */
 function withInitData(field, value) {
-  const copy = { ...object(field, value) };
+  const copy = reading(field, () => ({ ...object(field, value) }));
   const { initData } = copy;
   if (initData === undefined || initData === null) return copy;
   if (initData instanceof ArrayBuffer) return { ...copy, initData: Buffer.from(initData).toString('base64') };
@@ -79,4 +139,7 @@ function withBytes(session) {
   return { ...session, initData: session.initData === null ? null : new Uint8Array(Buffer.from(session.initData, 'base64')) };
 }
 
-module.exports = { invalid, toJson, object, string, optionalFunction, optionalMs, optionalSignal, withInitData, withBytes };
+module.exports = {
+  invalid, reading, toJson, object, options, string, optionalBoolean, optionalFunction, optionalMs, optionalSignal,
+  sessionInput, withInitData, withBytes,
+};

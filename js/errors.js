@@ -9,6 +9,7 @@ const ERROR_CODES = Object.freeze({
   ERR_CLOSED: 'The call was made after `close()`, or `close()` ended it.',
   ERR_NOT_FOUND: 'What the call is about is no longer stored.',
   ERR_ABORTED: 'The caller\'s `signal` was aborted before the work was done.',
+  ERR_CALLBACK: 'A function that the caller gave, such as `onProgress`, threw; the cause is what it threw. The work goes on.',
   ERR_STORAGE: 'The database could not be read or written; the cause says why.',
   ERR_DISK_FULL: 'There is no space left for the database; nothing of this call was written.',
   ERR_READ_ONLY: 'The directory or the database file cannot be written.',

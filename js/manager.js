@@ -29,6 +29,7 @@ const { WorkLoop } = require('./work-loop');
  */
 
 const MAX_TIMEOUT_MS = 86_400_000;
+const MAX_LOCK_WAIT_MS = 600_000;
 const DRIVER_METHODS = /** @type {const} */ (['probe', 'plantWitness', 'check', 'license', 'adopt', 'release']);
 const OPTIONS = ['directory', 'platform', 'policy', 'acquireLicense', 'classifyRefusal', 'adopt', 'lockWaitMs'];
 
@@ -61,21 +62,18 @@ class OfflineSessions extends EventEmitter {
    * @returns {Promise<OfflineSessions>}
    */
   static async open(options) {
-    const given = check.object('options', options);
-    const unknown = Object.keys(given).find((name) => !OPTIONS.includes(name));
-    if (unknown !== undefined) throw check.invalid(unknown, 'is no option of open');
-    check.string('directory', given.directory);
-    const { directory, platform, policy, lockWaitMs } = options;
+    const given = check.options(check.object('options', options), OPTIONS);
+    const { directory, platform, policy } = given;
     const json = check.toJson('options', () => ({
-      directory,
+      directory: check.string('directory', directory),
       platform: { node: process.versions.node, ...check.object('platform', platform) },
       policy: policy === undefined || policy === null ? {} : check.object('policy', policy),
-      lockWaitMs: check.optionalMs('lockWaitMs', lockWaitMs, 600_000) ?? 0,
+      lockWaitMs: check.optionalMs('lockWaitMs', given.lockWaitMs, MAX_LOCK_WAIT_MS) ?? 0,
     }));
+    const classifyRefusal = check.optionalFunction('classifyRefusal', given.classifyRefusal);
     const hooks = {
-      acquireLicense: check.optionalFunction('acquireLicense', options.acquireLicense)
-        ?? createAcquireLicense(check.optionalFunction('classifyRefusal', options.classifyRefusal)),
-      adopt: check.optionalFunction('adopt', options.adopt),
+      acquireLicense: check.optionalFunction('acquireLicense', given.acquireLicense) ?? createAcquireLicense(classifyRefusal),
+      adopt: check.optionalFunction('adopt', given.adopt),
     };
     return new OfflineSessions(await call(() => loadNative().NativeEngine.open(json)), hooks);
   }
@@ -125,10 +123,12 @@ class OfflineSessions extends EventEmitter {
    * @param {{ replace?: boolean }} [options]
    * @returns {Promise<StoredSession[]>} in the order of `sessions`
    */
-  async put(sessions, { replace = false } = {}) {
-    const list = Array.isArray(sessions) ? sessions : [sessions];
-    const json = check.toJson('sessions', () => list.map((session, at) => check.withInitData(`[${at}]`, session)));
-    if (typeof replace !== 'boolean') throw check.invalid('replace', 'must be a boolean');
+  async put(sessions, options) {
+    const replace = check.optionalBoolean('replace', check.options(options, ['replace']).replace) ?? false;
+    const json = check.toJson('sessions', () => {
+      const list = Array.isArray(sessions) ? sessions : [sessions];
+      return list.map((session, at) => check.sessionInput(`[${at}]`, session));
+    });
     const stored = await this.#sessions((native) => native.put(json, replace));
     this.#loop.nudge();
     return stored;
@@ -142,7 +142,7 @@ class OfflineSessions extends EventEmitter {
 
   /** @param {import('./types').FindQuery} query @returns {Promise<StoredSession[]>} */
   async find(query) {
-    const json = check.toJson('query', () => check.withInitData('', check.object('query', query)));
+    const json = check.toJson('query', () => check.withInitData('', { ...check.object('query', query) }));
     return this.#sessions((native) => native.find(json));
   }
 
@@ -196,8 +196,9 @@ class OfflineSessions extends EventEmitter {
    * @param {{ timeoutMs?: number, signal?: AbortSignal }} [options] `timeoutMs`: default `policy.ensurePlayableTimeoutMs`
    * @returns {Promise<Verdict>}
    */
-  async ensurePlayable(contentId, { timeoutMs, signal } = {}) {
+  async ensurePlayable(contentId, options) {
     check.string('contentId', contentId);
+    const { timeoutMs, signal } = check.options(options, ['timeoutMs', 'signal']);
     const limit = check.optionalMs('timeoutMs', timeoutMs, MAX_TIMEOUT_MS) ?? this.#policy.ensurePlayableTimeoutMs;
     const abort = check.optionalSignal('signal', signal);
     await this.#call((native) => native.want(contentId));
@@ -210,7 +211,8 @@ class OfflineSessions extends EventEmitter {
    * @param {{ signal?: AbortSignal, onProgress?: (progress: Progress) => void }} [options]
    * @returns {Promise<RevalidationReport>}
    */
-  async revalidate({ signal, onProgress } = {}) {
+  async revalidate(options) {
+    const { signal, onProgress } = check.options(options, ['signal', 'onProgress']);
     const abort = check.optionalSignal('signal', signal);
     const listener = check.optionalFunction('onProgress', onProgress);
     this.#assertOpen();
@@ -222,11 +224,12 @@ class OfflineSessions extends EventEmitter {
    * @param {'online' | 'offline' | 'unknown'} connectivity
    * @param {{ changedLocation?: boolean }} [options] `changedLocation`: titles blocked by region are tried again
    */
-  setConnectivity(connectivity, { changedLocation = false } = {}) {
+  setConnectivity(connectivity, options) {
     check.string('connectivity', connectivity);
-    if (typeof changedLocation !== 'boolean') throw check.invalid('changedLocation', 'must be a boolean');
+    const { changedLocation } = check.options(options, ['changedLocation']);
+    const moved = check.optionalBoolean('changedLocation', changedLocation) ?? false;
     this.#assertOpen();
-    call(() => this.#native.setConnectivity(connectivity, changedLocation));
+    call(() => this.#native.setConnectivity(connectivity, moved));
     this.#loop.nudge();
   }
 
@@ -289,7 +292,7 @@ class OfflineSessions extends EventEmitter {
 /** @param {SessionDriver} driver @returns {SessionDriver} */
 function assertDriver(driver) {
   const methods = check.object('driver', driver);
-  const missing = DRIVER_METHODS.find((method) => typeof methods[method] !== 'function');
+  const missing = check.reading('driver', () => DRIVER_METHODS.find((method) => typeof methods[method] !== 'function'));
   if (missing !== undefined) throw check.invalid(`driver.${missing}`, 'must be a function');
   return driver;
 }

@@ -1,7 +1,8 @@
 'use strict';
 
+const { types } = require('node:util');
 const { call } = require('./native');
-const { withBytes } = require('./arguments');
+const { reading, withBytes } = require('./arguments');
 const { OfflineSessionsError } = require('./errors');
 
 /**
@@ -156,7 +157,9 @@ async function runTask(native, host, driver, order, task, signal) {
  */
 async function complete(native, host, order, { taskId }, outcome) {
   try {
-    return JSON.parse(await call(native.complete(taskId, JSON.stringify(outcome) ?? 'null')));
+    // NaN and Infinity become null, as EME's and Shaka's "never" should.
+    const json = reading('outcome', () => JSON.stringify(outcome) ?? 'null');
+    return JSON.parse(await call(native.complete(taskId, json)));
   } catch (error) {
     // The driver's answer makes no sense. The task must end all the same, without prejudice to the licence.
     if (!(error instanceof OfflineSessionsError) || error.code !== 'ERR_INVALID_ARGUMENT') throw error;
@@ -180,7 +183,9 @@ async function perform(native, host, driver, order, task, signal) {
   const acquireLicense = async ({ messageType, message }) => {
     if (messageType === 'license-request') host.countLicenseRequest?.();
     const replaces = session.sessionId;
-    return new Uint8Array(await host.acquireLicense({ session, requestId: requestId ?? '', messageType, message, replaces, signal }));
+    const licence = await host.acquireLicense({ session, requestId: requestId ?? '', messageType, message, replaces, signal });
+    if (!isBytes(licence)) throw { kind: 'unreachable', message: 'acquireLicense gave no bytes' };
+    return new Uint8Array(licence);
   };
   switch (order.phase) {
     case 'probe':
@@ -200,6 +205,9 @@ async function perform(native, host, driver, order, task, signal) {
       return driver.release(session, { signal, acquireLicense });
   }
 }
+
+/** @param {unknown} value */
+const isBytes = (value) => value instanceof Uint8Array || types.isAnyArrayBuffer(value);
 
 /**
  * Runs `work` for at most `timeoutMs`; what it does later is ignored.

@@ -29,8 +29,8 @@ const { runPhase } = require('./phase-runner');
  * @typedef {object} Run from rest to rest
  * @property {Counts} before
  * @property {number} startedAt
- * @property {number} total sessions with work, at most so far
- * @property {number} remaining
+ * @property {number} done only grows
+ * @property {number} total only grows: a session that is due again counts again
  * @property {boolean} worked
  *
  * @typedef {object} Listeners
@@ -189,8 +189,8 @@ class WorkLoop {
     if (this.#closed) return;
     const run = this.#run ??= this.#begin(poll);
     run.worked ||= poll.phases.length > 0;
-    run.remaining = poll.remaining;
-    run.total = Math.max(run.total, poll.remaining);
+    run.total = Math.max(run.total, run.done + poll.remaining);
+    run.done = Math.max(run.done, run.total - poll.remaining);
     for (const order of poll.phases) this.#startPhase(order);
     this.#setTimer(poll.nextPollAt === null ? null : poll.nextPollAt - Date.now());
     this.#tellProgress(run, poll.counters);
@@ -209,7 +209,9 @@ class WorkLoop {
     const controller = new AbortController();
     // One listener a task that is out.
     setMaxListeners(0, controller.signal);
-    const ended = runPhase(this.#native, this.#host, order, controller.signal, (completed) => this.#recorded(completed))
+    // Later, when every phase of this poll is known: a driver may abort the run as soon as it is called.
+    const ended = Promise.resolve()
+      .then(() => runPhase(this.#native, this.#host, order, controller.signal, (completed) => this.#recorded(completed)))
       .catch((error) => this.#fail(error))
       .finally(() => {
         this.#phases.delete(order.phaseId);
@@ -226,19 +228,19 @@ class WorkLoop {
   /** @param {Poll} poll @returns {Run} */
   #begin({ counters }) {
     const before = { ...counters, licenseRequests: this.#licenseRequests };
-    return { before, startedAt: performance.now(), total: 0, remaining: 0, worked: false };
+    return { before, startedAt: performance.now(), done: 0, total: 0, worked: false };
   }
 
   /** @param {import('./phase-runner').Completed} completed */
   #recorded({ settled, counters }) {
     if (!this.#run) return;
-    this.#run.remaining -= settled;
+    this.#run.done = Math.min(this.#run.done + settled, this.#run.total);
     this.#tellProgress(this.#run, counters);
   }
 
   /** @param {Run} run @param {Poll['counters']} counters */
   #tellProgress(run, counters) {
-    const progress = { done: run.total - run.remaining, total: run.total, ...this.#figures(run, counters) };
+    const progress = { done: run.done, total: run.total, ...this.#figures(run, counters) };
     this.#tell((waiter) => waiter.progress?.(progress));
     this.#tell((waiter) => waiter.recorded?.());
     if (run.worked) this.#listeners.progress(progress);
@@ -262,8 +264,9 @@ class WorkLoop {
     for (const waiter of [...this.#waiters]) {
       try {
         tell(waiter);
-      } catch (error) {
-        waiter.fail(error);
+      } catch (cause) {
+        const isOurs = cause instanceof OfflineSessionsError;
+        waiter.fail(isOurs ? cause : new OfflineSessionsError('ERR_CALLBACK', 'the caller\'s function threw', { cause }));
       }
     }
   }

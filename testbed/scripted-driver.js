@@ -187,10 +187,12 @@ function createScriptedDriver(cdm, { catalogue } = {}) {
         cdm.counts.requests++;
         const sessionId = cdm.createSession(lane);
         const what = { lane, sessionId, contentId, signal };
+        let journalled = false;
         try {
           const early = await wait(cdm.step({ step: 'created', ...what }), signal);
           if (early) throw early;
           await wait(sessionCreated(sessionId), signal);
+          journalled = true;
           const message = licenseRequest(keyIds.length > 0 ? keyIds : session.keyIds);
           const answer = await wait(acquireLicense({ messageType: 'license-request', message }).catch(asRefusal), signal);
           const scripted = await wait(cdm.step({ step: 'update', ...what }), signal);
@@ -202,7 +204,7 @@ function createScriptedDriver(cdm, { catalogue } = {}) {
         } catch (error) {
           alive();
           // Aborted, a licence may still be on its way into the CDM: only closed, for the engine to check.
-          if (signal?.aborted) return { kind: 'timeout' };
+          if (journalled && signal?.aborted) return { kind: 'timeout' };
           await remove(lane, sessionId);
           return asOutcome(error, signal);
         }

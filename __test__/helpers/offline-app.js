@@ -77,7 +77,8 @@ class OfflineApp {
     const lane = { origin: more.origin ?? LANE.origin, partition: more.partition, keySystem: more.keySystem ?? LANE.keySystem };
     const sessionId = this.cdm.store(lane, [...keyIds]);
     const initData = more.initData ?? initDataOf(keyIds);
-    this.catalogue.set(contentId, [...(this.catalogue.get(contentId) ?? []), { sessionId, initData: Buffer.from(initData).toString('base64'), keyIds }]);
+    const entry = { sessionId, initData: Buffer.from(initData).toString('base64'), keyIds };
+    this.catalogue.set(contentId, [...(this.catalogue.get(contentId) ?? []), entry]);
     return input(contentId, { sessionId, initDataType: 'keyids', initData, licenseUrl: this.server.url, proven: proven(keyIds), ...more });
   }
 
@@ -86,7 +87,10 @@ class OfflineApp {
     return this.offline.put(titles(n).map((contentId, at) => this.download(contentId, [keyId(at + 1)], more)));
   }
 
-  /** Whether the player could play a title offline: every session of its catalogue entry is in the CDM, with its keys. @param {string} contentId */
+  /**
+   * Whether the player could play a title offline: every session of its catalogue entry is in the CDM, with its keys.
+   * @param {string} contentId
+   */
   plays(contentId) {
     const sessions = this.catalogue.get(contentId) ?? [];
     const { records } = this.cdm.storage(LANE);
@@ -152,6 +156,8 @@ async function next(emitter, event, accept = () => true) {
 const never = () => new Promise(() => {});
 
 /** Nothing happened in a run. */
-const NOTHING = Object.freeze({ checked: 0, proven: 0, lost: 0, licensed: 0, adopted: 0, blocked: 0, released: 0, licenseRequests: 0, unsupported: 0, deferred: 0 });
+const NOTHING = Object.freeze({
+  checked: 0, proven: 0, lost: 0, licensed: 0, adopted: 0, blocked: 0, released: 0, licenseRequests: 0, unsupported: 0, deferred: 0,
+});
 
 module.exports = { OfflineApp, useApp, next, never, titles, keyId, initDataOf, KEYS, UPDATED, NOTHING };

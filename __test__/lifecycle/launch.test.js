@@ -5,6 +5,7 @@ const { CDM_VERSION, LANE, PLATFORM } = require('../helpers/store.js');
 
 const app = useApp();
 const TITLES = titles(3);
+const HASH = expect.stringMatching(/^[0-9a-f]{64}$/);
 const cdm = (version) => ({ cdms: [{ keySystem: LANE.keySystem, version }] });
 
 async function launchWith(platform, options) {
@@ -47,7 +48,7 @@ describe('a launch makes every session suspect', () => {
     ['the OS', { os: { name: 'Fedora', version: '12' } }, { component: 'os', from: 'Debian', to: 'Fedora', kind: 'change' }],
     ['the architecture', { arch: 'arm64' }, { component: 'arch', from: 'x86_64', to: 'arm64', kind: 'change' }],
     ['the profile', { profile: 'other' }, { component: 'profile', from: 'main', to: 'other', kind: 'change' }],
-    ['the machine', { machine: 'another machine' }, { component: 'machine', kind: 'change', from: expect.stringMatching(/^[0-9a-f]{64}$/), to: expect.stringMatching(/^[0-9a-f]{64}$/) }],
+    ['the machine', { machine: 'another machine' }, { component: 'machine', kind: 'change', from: HASH, to: HASH }],
   ])('where %s has changed', async (_what, platform, change) => {
     const offline = await launchWith(platform);
     expect(offline.launch).toMatchObject({ changes: [change], suspects: TITLES.length });

@@ -1,6 +1,6 @@
 'use strict';
 
-const { useApp, next, titles, NOTHING, UPDATED } = require('../helpers/offline-app.js');
+const { useApp, never, next, titles, NOTHING, UPDATED } = require('../helpers/offline-app.js');
 
 const app = useApp();
 const MANY = 60;
@@ -108,24 +108,33 @@ describe('an abort', () => {
     expect(app.cdm.counts).toMatchObject({ probes: 0, loads: 0 });
   });
 
-  // 'phase' is the first of all, the probe's.
-  test.each(['phase', 'probe', 'load', 'created', 'update', 'adopt'])('at step %s loses nothing, and the next call finishes', async (step) => {
-    const offline = await updateThatBroke(3);
+  /** Aborts at the first `step`, which then never ends; the next call must finish. */
+  async function abortAt(step, policy, abort) {
+    const offline = await updateThatBroke(3, { policy });
     const controller = new AbortController();
     const unhook = app.cdm.on(step, () => {
       unhook();
-      controller.abort();
-      return new Promise(() => {});
+      abort(controller);
+      return never();
     });
     const error = await offline.revalidate({ signal: controller.signal }).catch((reason) => reason);
     expect(error).toMatchObject({ name: 'OfflineSessionsError', code: 'ERR_ABORTED' });
     expect(await offline.list()).toHaveLength(3);
     expect(await offline.revalidate()).toMatchObject({ deferred: 0, nextAttemptAt: null });
     expect(playing(3)).toHaveLength(3);
-    expect(app.billed()).toHaveLength(3);
-    // Only what was on its way into the CDM is asked for again, under the same id.
-    expect(app.server.requests - 3).toBeLessThanOrEqual(step === 'update' ? 3 : 0);
-    expect(app.leftovers()).toEqual([]);
+  }
+
+  test.each([['phase', 0], ['probe', 0], ['load', 0], ['created', 0], ['update', 3], ['adopt', 0]])(
+    'at step %s loses nothing, and the next call finishes', async (step, repeated) => {
+      await abortAt(step, {}, (controller) => setImmediate(() => controller.abort()));
+      // Only what was on its way into the CDM is asked for again, under the same id.
+      expect(app.billed()).toHaveLength(3);
+      expect(app.server.requests).toBeLessThanOrEqual(3 + repeated);
+      expect(app.leftovers()).toEqual([]);
+    });
+
+  test('from within the driver is an abort, too', async () => {
+    await abortAt('phase', { startPhaseTimeoutMs: 500 }, (controller) => controller.abort());
   });
 
   test('of one caller does not end the work of another', async () => {
@@ -143,7 +152,7 @@ describe('an abort', () => {
     const offline = await updateThatBroke(1);
     for (let n = 0; n < 3; n++) {
       const controller = new AbortController();
-      const unhook = app.cdm.on('load', () => { unhook(); controller.abort(); return new Promise(() => {}); });
+      const unhook = app.cdm.on('load', () => { unhook(); controller.abort(); return never(); });
       await expect(offline.revalidate({ signal: controller.signal })).rejects.toMatchObject({ code: 'ERR_ABORTED' });
     }
     expect(await app.session('title 1')).toMatchObject({ state: 'active', nextAttemptAt: null });

@@ -115,18 +115,18 @@ export class EmeDriver {
    */
   license(session, { signal, sessionCreated, acquireLicense }) {
     return this.#withCdmSession(session.lane, signal, async (cdm, phase, anyEnd) => {
-      let announced = false;
+      let journalled = false;
       try {
         const initData = fromBase64(session.initData);
         const sessionId = await phase.inTurn(cdm, anyEnd, () => cdm.generateRequest(session.initDataType, initData, anyEnd));
-        announced = true;
         await abortable(sessionCreated(sessionId), anyEnd);
+        journalled = true;
         await obtainKeys(cdm, session, acquireLicense, anyEnd);
         return { kind: 'licensed', sessionId, keyStatuses: cdm.keyStatuses, expiration: cdm.expiration };
       } catch (error) {
-        // A licence may be stored under the announced id: it is left for the engine to check.
-        if (announced && anyEnd.aborted) return { kind: 'timeout' };
-        if (announced && error instanceof ClosedByCdm) return { kind: 'timeout', message: error.message };
+        // A licence may be stored under the journalled id: it is left for the engine to check. Before, none was asked for.
+        if (journalled && anyEnd.aborted) return { kind: 'timeout' };
+        if (journalled && error instanceof ClosedByCdm) return { kind: 'timeout', message: error.message };
         // Only closed, a session without a licence would stay behind, hollow.
         await phase.inTurn(cdm, AbortSignal.timeout(DISCARD_WAIT_MS), () => cdm.remove()).catch(() => {});
         if (error instanceof CdmRejection || error instanceof LicenseRefusal) return error.outcome;

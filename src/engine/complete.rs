@@ -60,7 +60,11 @@ impl Engine {
         let now = ground.now;
         let recorded = self.store.write(move |tx| record(tx, &ground, outcome)).await;
         let mut memory = self.memory();
-        memory.tasks.remove(&task_id);
+        if let (Err(Error::InvalidArgument { .. }), Some(task)) = (&recorded, memory.tasks.get_mut(&task_id)) {
+            task.completing = false;
+        } else {
+            memory.tasks.remove(&task_id);
+        }
         let effects = recorded?;
         settle(&mut memory, lane, &effects, &self.policy, now);
         let settled = effects

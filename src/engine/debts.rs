@@ -59,10 +59,14 @@ pub fn forgive(tx: &mut Tx<'_>, lane: LaneId, session_id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Owes the removal of `session_id`, made for `session`, unless a row or a pending licence holds it.
+/// Owes the removal of `session_id`, made for `session`, unless a row or a pending licence holds it. A row whose licence
+/// is no longer under its id holds nothing.
 pub fn owe(tx: &mut Tx<'_>, session: &Session, session_id: &str) -> Result<()> {
-    let held =
-        !tx.holders(session.lane, session_id)?.is_empty() || !tx.pending_holders(session.lane, session_id)?.is_empty();
+    let held = tx
+        .holders(session.lane, session_id)?
+        .iter()
+        .any(|holder| !holder.standing.stale_id)
+        || !tx.pending_holders(session.lane, session_id)?.is_empty();
     if held { Ok(()) } else { tx.owe(session, session_id) }
 }
 

@@ -57,6 +57,7 @@ impl Engine {
     }
 
     pub async fn list(&self, filter: Filter) -> Result<Vec<StoredSession>> {
+        let filter = filter.check()?;
         let sessions = match &filter.content_id {
             Some(content_id) => {
                 let content_id = content_id.clone();

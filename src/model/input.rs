@@ -27,8 +27,17 @@ pub fn parse_json<T: DeserializeOwned>(text: &str) -> Result<T> {
         let path = error.path().to_string();
         let message = error.into_inner().to_string();
         // serde_json adds a position in a text that the caller has never seen.
-        let message = message.split(" at line ").next().unwrap_or_default().to_owned();
-        Error::invalid(path.trim_start_matches('.'), message)
+        let message = message.split(" at line ").next().unwrap_or_default();
+        let at = Error::invalid(path.trim_start_matches('.'), message);
+        // A field that is not there has no path of its own.
+        match message
+            .strip_prefix("missing field `")
+            .and_then(|rest| rest.strip_suffix('`'))
+        {
+            Some(field) if path == "." => Error::invalid(field, "must be given"),
+            Some(field) => Error::invalid(format!("{path}.{field}"), "must be given"),
+            None => at,
+        }
     })?;
     deserializer
         .end()
@@ -156,6 +165,24 @@ pub struct Filter {
     pub account: Option<String>,
     pub state: Option<State>,
     pub suspect: Option<bool>,
+}
+
+impl Filter {
+    pub fn check(self) -> Result<Self> {
+        let texts = [
+            ("contentId", &self.content_id),
+            ("origin", &self.origin),
+            ("partition", &self.partition),
+            ("keySystem", &self.key_system),
+            ("account", &self.account),
+        ];
+        for (field, value) in texts {
+            if let Some(value) = value {
+                text(field, value.clone())?;
+            }
+        }
+        Ok(self)
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

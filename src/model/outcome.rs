@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::words::words;
 use super::{Capability, KeyId, Reason};
@@ -82,6 +82,7 @@ pub struct Rejection {
 pub enum CheckOutcome {
     Loaded {
         key_statuses: KeyStatuses,
+        #[serde(default, deserialize_with = "whole_ms")]
         expiration: Option<Millis>,
     },
     Gone,
@@ -97,9 +98,11 @@ pub enum LicenseOutcome {
         session_id: String,
         #[serde(default)]
         key_statuses: KeyStatuses,
+        #[serde(default, deserialize_with = "whole_ms")]
         expiration: Option<Millis>,
     },
     Throttled {
+        #[serde(default, deserialize_with = "whole_ms")]
         retry_after_ms: Option<Millis>,
     },
     Refused {
@@ -117,4 +120,9 @@ pub enum ReleaseOutcome {
     Released,
     Absent,
     Failed,
+}
+
+/// JavaScript's numbers may have fractions, and EME's expiration does. Rounded down; `as` keeps within the range.
+fn whole_ms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Millis>, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.map(|ms| ms.floor() as Millis))
 }

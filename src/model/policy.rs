@@ -103,8 +103,9 @@ impl Policy {
     /// clock and no server can postpone work for years.
     pub fn retry_at(&self, now: Millis, attempts: u32, retry_after_ms: Option<Millis>) -> Millis {
         let wait = match retry_after_ms {
-            Some(asked) => asked.clamp(0, self.backoff_max_ms),
-            None => self.backoff_ms(attempts),
+            Some(asked) if asked > 0 => asked.min(self.backoff_max_ms),
+            // "At once" from a server that has just refused is no answer.
+            _ => self.backoff_ms(attempts),
         };
         now.saturating_add(wait)
     }

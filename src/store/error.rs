@@ -21,9 +21,10 @@ impl From<rusqlite::Error> for Error {
 pub fn from_io(error: &io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::StorageFull => Error::DiskFull,
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotADirectory => {
-            Error::ReadOnly(error.to_string())
-        }
+        io::ErrorKind::PermissionDenied
+        | io::ErrorKind::ReadOnlyFilesystem
+        | io::ErrorKind::NotADirectory
+        | io::ErrorKind::AlreadyExists => Error::ReadOnly(error.to_string()),
         _ => Error::Storage(error.to_string()),
     }
 }
