@@ -8,6 +8,13 @@ const { LANE, PLATFORM } = require('./store.js');
 
 const ROOT = path.join(__dirname, '../..');
 
+/** @type {Set<import('node:child_process').ChildProcess>} */
+const running = new Set();
+// A test that fails halfway leaves nobody behind, who would keep Jest waiting.
+afterEach(() => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 /**
  * Runs `main(require, ...args)` in a process of its own; `require` is the project's. Nothing of the caller's scope is there.
  *
@@ -17,16 +24,18 @@ const ROOT = path.join(__dirname, '../..');
 function startChild(main, ...args) {
   const script = `(${main})(require('node:module').createRequire(${JSON.stringify(`${ROOT}/`)}), ...${JSON.stringify(args)})`;
   const child = spawn(process.execPath, ['-e', script], { stdio: ['pipe', 'pipe', 'pipe'] });
+  running.add(child);
   let errors = '';
   child.stderr.on('data', (text) => { errors += text; });
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
-  const ended = once(child, 'close').then(([code, signal]) => ({ code, signal, errors }));
+  const ended = once(child, 'close').then(([code, signal]) => {
+    running.delete(child);
+    return { code, signal, errors };
+  });
   return {
     pid: child.pid,
     /** The next line that the child prints. */
     line: async () => (await lines.next()).value,
-    /** Lets a child that waits for the end of its input go on. */
-    go: () => child.stdin.end(),
     kill: () => child.kill('SIGKILL'),
     /** How it ended. */
     ended,

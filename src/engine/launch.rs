@@ -167,7 +167,7 @@ fn observe(tx: &mut Tx<'_>, launch: LaunchId, snapshot: &Snapshot) -> Result<Lau
     let mut suspects = 0;
     for lane in tx.lanes()? {
         let lane = observe_lane(tx, lane, launch, snapshot)?;
-        suspects += count_suspects(tx, &lane, snapshot)?;
+        suspects += count_suspects(tx, &lane, snapshot, launch)?;
     }
     Ok(LaunchReport {
         launch_id: launch,
@@ -192,9 +192,12 @@ fn observe_lane(tx: &mut Tx<'_>, mut lane: Lane, launch: LaunchId, snapshot: &Sn
     Ok(lane)
 }
 
-fn count_suspects(rows: &Rows<'_>, lane: &Lane, snapshot: &Snapshot) -> Result<i64> {
-    let observed = plan::observes_cdm(snapshot, &lane.key.key_system);
-    rows.count_suspects(lane.id, observed.then_some(lane.generation))
+fn count_suspects(rows: &Rows<'_>, lane: &Lane, snapshot: &Snapshot, launch: LaunchId) -> Result<i64> {
+    if plan::observes_cdm(snapshot, &lane.key.key_system) {
+        rows.count_suspects(lane.id, lane.generation)
+    } else {
+        rows.count_not_proven_since(lane.id, lane.generation, launch)
+    }
 }
 
 fn snapshot(platform: PlatformInfo, machine: Machine) -> Snapshot {

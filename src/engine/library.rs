@@ -127,8 +127,11 @@ impl Engine {
 
 fn put_one(tx: &mut Tx<'_>, input: &NewSession, snapshot: &Snapshot, cx: Context<'_>) -> Result<RowId> {
     let lane = lane_for(tx, &input.lane, snapshot, cx.launch)?;
-    forgive(tx, lane.id, &input.session_id)?;
     let known = matching_row(tx, input, lane.id)?;
+    // An id that the row only once had stays owed.
+    if known.as_ref().is_none_or(|row| row.session_id == input.session_id) {
+        forgive(tx, lane.id, &input.session_id)?;
+    }
     let mut session = match &known {
         Some(session) => update(session.clone(), input),
         None => new_session(input, lane.id),
@@ -189,7 +192,7 @@ fn new_session(input: &NewSession, lane: LaneId) -> Session {
         account: None,
         init_data_type: None,
         init_data: None,
-        key_ids: input.key_ids.clone(),
+        key_ids: Vec::new(),
         license_url: None,
         capabilities: input.capabilities.clone(),
         last_played_at_ms: None,
@@ -211,6 +214,9 @@ fn update(known: Session, input: &NewSession) -> Session {
     if input.init_data.is_some() {
         session.init_data_type = input.init_data_type.clone();
         session.init_data = input.init_data.clone();
+    }
+    if !session.ever_proven && !input.key_ids.is_empty() {
+        session.key_ids = input.key_ids.clone();
     }
     session.license_url = input.license_url.clone().or(session.license_url);
     if !input.capabilities.audio.is_empty() || !input.capabilities.video.is_empty() {

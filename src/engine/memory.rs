@@ -127,6 +127,7 @@ impl Memory {
             connectivity: self.connectivity,
             mode: policy.mode,
             relicense_expired: policy.relicense_expired,
+            longest_wait_ms: policy.backoff_max_ms,
         }
     }
 

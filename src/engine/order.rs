@@ -103,7 +103,7 @@ impl Engine {
 }
 
 /// The rows that still are what they were chosen for and share the first one's configuration: one MediaKeys serves one
-/// configuration. The others wait for the next phase.
+/// configuration, and each session id once. The others wait for the next phase.
 fn read_alike(reader: &Rows<'_>, rows: &[RowId], work: Work) -> Result<Vec<Session>> {
     let mut sessions: Vec<Session> = Vec::with_capacity(rows.len());
     for row in rows {
@@ -111,7 +111,9 @@ fn read_alike(reader: &Rows<'_>, rows: &[RowId], work: Work) -> Result<Vec<Sessi
         let alike = sessions
             .first()
             .is_none_or(|first| configuration(first) == configuration(&session));
-        if alike || work == Work::Adopt {
+        // Loaded twice on one MediaKeys, a good session is found gone.
+        let twice = work == Work::Check && sessions.iter().any(|other| other.session_id == session.session_id);
+        if (alike && !twice) || work == Work::Adopt {
             sessions.push(session);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::debts::{owe, remove};
+use super::debts::{claim_id, owe, remove};
 use super::memory::{Task, TaskKind};
 use super::random_id::random_id;
 use super::wire::Counters;
@@ -145,7 +145,12 @@ fn checked(
     alone: bool,
 ) -> Result<Effects> {
     let before = session.standing.state;
-    let judgement = judge(outcome, &session.key_ids, !session.ever_proven);
+    let mut judgement = judge(outcome, &session.key_ids, !session.ever_proven);
+    let mut alone = alone;
+    if matches!(judgement, Judgement::Loaded { .. }) && is_anothers(tx, ground, &session)? {
+        judgement = Judgement::Absent(Reason::IdReused);
+        alone = true;
+    }
     let event = Event::Checked {
         judgement,
         alone,
@@ -162,11 +167,19 @@ fn checked(
     if proven {
         session.ever_proven = true;
         tx.index_keys(session.id, &session.key_ids)?;
+        effects.changed = claim_id(tx, Some(session.id), session.lane, &session.session_id, ground.context())?;
     }
     effects.counters.proven = u64::from(proven);
     effects.counters.lost = u64::from(before == State::Active && session.standing.state == State::Lost);
     effects.answered = (proven || next == Next::Later).then_some(session.id);
     save(tx, session, effects)
+}
+
+/// Whether another row was proven under this id in this generation: one licence never proves two contents.
+fn is_anothers(tx: &Tx<'_>, ground: &Ground, session: &Session) -> Result<bool> {
+    let holders = tx.holders(session.lane, &session.session_id)?;
+    let is_proven = |row: &Session| row.standing.proof.is_some_and(|proof| proof.generation == ground.task.generation);
+    Ok(holders.iter().any(|row| row.id != session.id && is_proven(row)))
 }
 
 fn licensed(tx: &mut Tx<'_>, ground: &Ground, mut session: Session, outcome: LicenseOutcome) -> Result<Effects> {
@@ -256,8 +269,16 @@ fn verified(
             session.pending = Some(pending);
             effects.answered = Some(session.id);
         }
-        Judgement::Absent(_) | Judgement::Failed | Judgement::Released | Judgement::Expired { .. } => {
-            drop_pending(tx, &mut session)?;
+        ref judgement @ (Judgement::Absent(_)
+        | Judgement::Failed
+        | Judgement::Released
+        | Judgement::Expired { .. }) => {
+            let found_gone = matches!(judgement, Judgement::Absent(Reason::Gone | Reason::SystemIdChanged));
+            if found_gone {
+                session.pending = None;
+            } else {
+                drop_pending(tx, &mut session)?;
+            }
             // Of a licence that the CDM took just now; one that a crash or an update came between is simply not there.
             if pending.stage == Stage::Licensed {
                 step(&mut session, &Event::BadLicense(Reason::Unverified), ground)?;
@@ -357,7 +378,7 @@ fn save(tx: &mut Tx<'_>, session: Session, mut effects: Effects) -> Result<Effec
     Ok(effects)
 }
 
-/// Gives up a pending licence: what the CDM may hold of it becomes debt.
+/// Gives up a pending licence: what the CDM holds of it becomes debt.
 fn drop_pending(tx: &mut Tx<'_>, session: &mut Session) -> Result<()> {
     if let Some(pending) = session.pending.take() {
         tx.save_session(session)?;

@@ -106,17 +106,17 @@ pub fn transition(from: &Standing, event: &Event, cx: Context<'_>) -> Result<Tra
             },
         ) => proven(from, *proof, key_ids, *expiration_ms, Next::Release),
         (_, Event::PlaybackBroken) => {
-            let standing = Standing {
+            let broken = Standing {
                 proof: None,
-                reason: if is(Active) {
-                    Some(Reason::PlaybackBroken)
-                } else {
-                    from.reason
-                },
                 checked_generation: None,
-                ..retryable(from)
+                ..from.clone()
             };
-            to(standing, Next::Check)
+            if is(Active) {
+                let reason = Some(Reason::PlaybackBroken);
+                return Ok(to(Standing { reason, ..retryable(&broken) }, Next::Check));
+            }
+            // Its waits stay: they are a server's, or there because of a bad licence.
+            to(broken, Next::Check)
         }
 
         // Active: proven or suspect.
@@ -183,7 +183,8 @@ pub fn transition(from: &Standing, event: &Event, cx: Context<'_>) -> Result<Tra
                 ..
             },
         ) => match from.strike {
-            Some(strike) if strike.run != cx.run && cx.now - strike.at_ms >= cx.policy.strike_spacing_ms => {
+            // A strike from the future was dated by a clock that has been set since.
+            Some(strike) if strike.run != cx.run && !(0..cx.policy.strike_spacing_ms).contains(&(cx.now - strike.at_ms)) => {
                 lost(from, Reason::LoadFailed, *generation)
             }
             Some(_) => delayed(from, Reason::LoadFailed, Some(cx.policy.strike_spacing_ms), cx),

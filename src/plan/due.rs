@@ -36,6 +36,8 @@ pub struct Scope {
     pub connectivity: Connectivity,
     pub mode: Mode,
     pub relicense_expired: bool,
+    /// The longest wait there is: a moment beyond it was dated by a clock that has been set since.
+    pub longest_wait_ms: Millis,
 }
 
 /// That somebody wants this session now: waits that no server asked for are skipped, once.
@@ -110,6 +112,8 @@ pub fn due(session: &SessionSummary, lane: &LaneFacts, scope: &Scope, urge: Urge
             Work::Check
         }
         State::Lost | State::Blocked if unchecked_here => Work::Check,
+        // Only a check makes expired, so one that is not checked was reported broken since.
+        State::Expired if standing.checked_generation.is_none() => Work::Check,
         State::Lost | State::Blocked | State::Expired if !session.renewable => {
             return Due::Nothing(Some(Reason::NoLicenseData));
         }
@@ -127,7 +131,7 @@ fn at(next_attempt_at_ms: Option<Millis>, delay: Option<Reason>, work: Work, sco
     // A server that asked for patience gets it, whoever clicks.
     let skips_wait = urge != Urge::None && delay != Some(Reason::Throttled);
     match next_attempt_at_ms {
-        Some(at) if at > scope.now && !skips_wait => Due::At(at, work),
+        Some(at) if at > scope.now && at - scope.now <= scope.longest_wait_ms && !skips_wait => Due::At(at, work),
         _ => Due::Now(work),
     }
 }

@@ -24,7 +24,7 @@ pub fn verdict(content_id: &str, sessions: &[(&SessionSummary, &LaneFacts)], sco
     };
     let next = due(session, lane, scope, Urge::None);
     let reason = reason_of(state, session, lane, scope, next);
-    let stuck = lane.deferred.is_some() || matches!(next, Due::Nothing(_) | Due::WhenOnline(_));
+    let stuck = lane.deferred.is_some() || !matches!(next, Due::Now(_));
     let playable = playable(state, reason, stuck);
     Verdict {
         content_id: content_id.to_owned(),

@@ -42,8 +42,7 @@ impl Store {
     pub fn open(directory: &std::path::Path, lock_wait: Duration, observer: Observer) -> Result<Self> {
         let directory = Directory::open(directory, lock_wait)?;
         let path = directory.file(DATABASE_FILE);
-        let mut connection = schema::connect(&path)?;
-        schema::prepare(&mut connection)?;
+        let connection = schema::open(&path)?;
         let reader = schema::connect_reader(&path)?;
         Ok(Self {
             writer: Writer::start(connection, observer)?,

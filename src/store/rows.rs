@@ -114,20 +114,20 @@ impl<'c> Rows<'c> {
         Ok(summaries)
     }
 
-    /// How many active sessions of a lane are not proven in `generation`; `None`: in none.
-    pub fn count_suspects(&self, lane: LaneId, generation: Option<Generation>) -> Result<i64> {
-        let sql = "SELECT count(*) FROM session WHERE lane = ?1 AND state = 'active' AND proven_generation IS NULL";
-        let never: i64 = self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([lane], |row| row.get(0))?;
-        let sql = "SELECT count(*) FROM session WHERE lane = ?1 AND state = 'active' AND proven_generation < ?2";
-        let bound = generation.unwrap_or(Generation::MAX);
-        let before: i64 = self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([lane, bound], |row| row.get(0))?;
-        Ok(never + before)
+    /// How many active sessions of a lane are not proven in `generation`. Touches only those.
+    pub fn count_suspects(&self, lane: LaneId, generation: Generation) -> Result<i64> {
+        let sql = "SELECT (SELECT count(*) FROM session WHERE lane = ?1 AND state = 'active' AND proven_generation IS NULL)
+            + (SELECT count(*) FROM session WHERE lane = ?1 AND state = 'active' AND proven_generation < ?2)";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_row([lane, generation], |row| row.get(0))?)
+    }
+
+    /// The same where proof from an earlier launch does not count either.
+    pub fn count_not_proven_since(&self, lane: LaneId, generation: Generation, launch: LaunchId) -> Result<i64> {
+        let sql = "SELECT count(*) FROM session WHERE lane = ?1 AND state = 'active'
+            AND (proven_generation IS NOT ?2 OR proven_launch IS NOT ?3)";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_row([lane, generation, launch], |row| row.get(0))?)
     }
 
     pub fn lanes(&self) -> Result<Vec<Lane>> {
@@ -140,9 +140,10 @@ impl<'c> Rows<'c> {
         Ok(statement.query_row([id], lane).optional()?)
     }
 
-    /// Every configuration that the lane's sessions were stored with, once each.
+    /// Every configuration that the lane's sessions and debts were stored with, once each.
     pub fn lane_configurations(&self, id: LaneId) -> Result<Vec<(crate::model::Capabilities, Option<String>)>> {
-        let sql = "SELECT DISTINCT capabilities, init_data_type FROM session WHERE lane = ?1 ORDER BY 1, 2";
+        let sql = "SELECT capabilities, init_data_type FROM session WHERE lane = ?1
+            UNION SELECT capabilities, init_data_type FROM debt WHERE lane = ?1 ORDER BY 1, 2";
         let mut statement = self.connection.prepare_cached(sql)?;
         let found = statement.query_map([id], |row| Ok((json(row, "capabilities")?, row.get("init_data_type")?)))?;
         Ok(found.collect::<Sql<_>>()?)

@@ -107,16 +107,42 @@ CREATE TABLE debt (
 );
 ";
 
-pub fn connect(path: &Path) -> Result<Connection> {
-    let connection = Connection::open(path)?;
+/// Opens a database that is ours, or an empty file, and creates the schema there. Another's or a newer one is refused
+/// before anything of it is changed.
+pub fn open(path: &Path) -> Result<Connection> {
+    let mut connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(5))?;
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let is_empty = !connection.prepare("SELECT 1 FROM sqlite_schema")?.exists([])?;
+    if !is_empty && application != APPLICATION_ID {
+        return Err(Error::CorruptDatabase("another application's database".to_owned()));
+    }
+    if found > SCHEMA_VERSION {
+        return Err(Error::NewerDatabase {
+            found,
+            known: SCHEMA_VERSION,
+        });
+    }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // On macOS a plain fsync leaves data in the drive's cache.
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    if is_empty {
+        create(&mut connection)?;
+    }
     Ok(connection)
+}
+
+fn create(connection: &mut Connection) -> Result<()> {
+    let tx = connection.transaction()?;
+    tx.execute_batch(SCHEMA_1)?;
+    tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+    tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    tx.commit()?;
+    Ok(())
 }
 
 pub fn connect_reader(path: &Path) -> Result<Connection> {
@@ -124,24 +150,4 @@ pub fn connect_reader(path: &Path) -> Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     Ok(connection)
-}
-
-/// Creates the schema in an empty file; refuses a newer one.
-pub fn prepare(connection: &mut Connection) -> Result<()> {
-    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    match found {
-        SCHEMA_VERSION => Ok(()),
-        0 => {
-            let tx = connection.transaction()?;
-            tx.execute_batch(SCHEMA_1)?;
-            tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-            tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-            tx.commit()?;
-            Ok(())
-        }
-        _ => Err(Error::NewerDatabase {
-            found,
-            known: SCHEMA_VERSION,
-        }),
-    }
 }

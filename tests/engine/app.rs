@@ -68,6 +68,22 @@ pub fn with(mut input: Value, changes: Value) -> Value {
     input
 }
 
+pub fn names(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("t{n:02}")).collect()
+}
+
+/// That many suspects, after an update; probed.
+pub async fn suspects(count: usize) -> App {
+    let mut app = App::new().await;
+    let names = names(count);
+    app.download(&names.iter().map(String::as_str).collect::<Vec<_>>())
+        .await;
+    app.update().await;
+    let probe = app.next("probe").await;
+    app.serve(&probe).await;
+    app
+}
+
 impl App {
     pub async fn new() -> Self {
         Self::with_policy(json!({})).await

@@ -205,3 +205,28 @@ async fn a_pending_licence_that_was_found_gone_leaves_no_debt() {
         "found gone: dropped, not owed: {trace:?}"
     );
 }
+
+#[tokio::test]
+async fn an_id_under_which_a_check_finds_the_row_alive_is_no_longer_owed() {
+    let mut app = App::with_contents(&["a"]).await;
+    app.update().await;
+    app.cdm.invalidate();
+    let license = app.run_until("license").await;
+    let created = app.cdm.create(&[key_of("a")]);
+    assert_eq!(created, "1", "the row's old id, given again");
+    app.journal(&license.tasks[0], &created).await.expect("journalled");
+    app.update().await;
+    let fails = json!({ "kind": "rejected", "name": "InvalidStateError", "message": "", "systemCode": 72 });
+    app.script("verify", "a", fails.clone());
+    app.script("verify", "a", fails);
+    let trace = app.run().await;
+    assert_eq!(trace[..4], ["probe", "verify: a", "verify: a", "check: a"], "{trace:?}");
+    assert_eq!(
+        (app.playable("a").as_str(), app.stored("a").await.session_id.as_str()),
+        ("offline", "1")
+    );
+    assert!(
+        app.cdm.sessions.contains_key("1"),
+        "a live row's licence was released: {trace:?}"
+    );
+}

@@ -12,4 +12,5 @@ mod probe;
 mod properties;
 mod removal;
 mod settled;
+mod waiting;
 mod world;

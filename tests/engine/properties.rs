@@ -1,29 +1,21 @@
-//! What holds in every life of an app.
+//! What holds in every life of an app. `PROPTEST_CASES` asks for more of them.
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use crate::world::{CONTENTS, Op, World, op};
 
-/// Each case opens stores on a disk; `PROPTEST_CASES` asks for more of them.
-fn runner(cases: u32) -> TestRunner {
-    let mut config = ProptestConfig {
+fn run(lies: bool, property: impl Fn(&[Op]) -> Result<(), TestCaseError>) {
+    let mut runner = TestRunner::new(ProptestConfig {
         failure_persistence: None,
         ..ProptestConfig::default()
-    };
-    if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = cases;
-    }
-    TestRunner::new(config)
-}
-
-fn run(cases: u32, lies: bool, property: impl Fn(&[Op]) -> Result<(), TestCaseError>) {
+    });
     let lives = prop::collection::vec(op(lies), 1..40);
-    let result = runner(cases).run(&lives, |ops| property(&ops));
+    let failure = runner.run(&lives, |ops| property(&ops)).err();
     assert!(
-        result.is_ok(),
+        failure.is_none(),
         "{}",
-        result.err().map_or(String::new(), |error| error.to_string())
+        failure.map_or(String::new(), |error| error.to_string())
     );
 }
 
@@ -34,7 +26,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 #[test]
 fn offline_means_proven_nothing_disappears_and_nothing_good_is_paid_for_again() {
-    run(96, true, |ops| {
+    run(true, |ops| {
         block_on(async {
             let mut world = World::new(true).await;
             for op in ops {
@@ -47,7 +39,7 @@ fn offline_means_proven_nothing_disappears_and_nothing_good_is_paid_for_again() 
 
 #[test]
 fn with_an_honest_cdm_nothing_is_left_behind_when_everything_was_removed() {
-    run(48, false, |ops| {
+    run(false, |ops| {
         block_on(async {
             let mut world = World::new(false).await;
             for op in ops {

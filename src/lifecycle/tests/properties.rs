@@ -126,6 +126,7 @@ proptest! {
             let facts = crate::plan::LaneFacts { cdm_observed, ..lane(generation) };
             let scope = Scope {
                 now, launch, connectivity: Connectivity::Online, mode: Mode::Repair, relicense_expired: true,
+                longest_wait_ms: policy.backoff_max_ms,
             };
             if is_trusted(&summary(&standing), &facts, &scope) {
                 prop_assert_eq!(proven_in, Some(generation), "{:?}", standing);

@@ -20,6 +20,7 @@ fn scope(now: i64) -> Scope {
         connectivity: Connectivity::Online,
         mode: Mode::Repair,
         relicense_expired: true,
+        longest_wait_ms: Policy::default().backoff_max_ms,
     }
 }
 

@@ -18,6 +18,7 @@ pub fn scope() -> Scope {
         connectivity: Connectivity::Unknown,
         mode: Mode::Repair,
         relicense_expired: true,
+        longest_wait_ms: crate::model::Policy::default().backoff_max_ms,
     }
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::fixtures::{contents, directory, open, open_told, put, session, stored_lane};
 use crate::error::{Error, Result};
-use crate::store::{Change, Store};
+use crate::store::{Change, Store, Tx};
+
+type Job = Box<dyn FnOnce(&mut Tx<'_>) -> Result<i64> + Send>;
 
 /// A job that holds the writer until it is let go, so that what is queued meanwhile is queued together.
 struct Held {
@@ -39,10 +41,7 @@ impl Held {
 }
 
 /// Queues a write of each content, in order, and gives their answers once the held job is let go.
-async fn queue_together(
-    store: &Arc<Store>,
-    jobs: Vec<Box<dyn FnOnce(&mut crate::store::Tx<'_>) -> Result<i64> + Send>>,
-) -> Vec<Result<i64>> {
+async fn queue_together(store: &Arc<Store>, jobs: Vec<Job>) -> Vec<Result<i64>> {
     let held = Held::start(store).await;
     let mut answers = Vec::new();
     for job in jobs {
@@ -59,7 +58,7 @@ async fn queue_together(
     results
 }
 
-fn insert(lane: i64, content_id: &'static str) -> Box<dyn FnOnce(&mut crate::store::Tx<'_>) -> Result<i64> + Send> {
+fn insert(lane: i64, content_id: &'static str) -> Job {
     Box::new(move |tx| tx.insert_session(&session(lane, content_id)))
 }
 
@@ -122,7 +121,7 @@ async fn a_job_that_fails_is_rolled_back_alone() {
     let directory = directory();
     let store = Arc::new(open(directory.path()).expect("a store"));
     let lane = stored_lane(&store).await;
-    let fails: Box<dyn FnOnce(&mut crate::store::Tx<'_>) -> Result<i64> + Send> = Box::new(move |tx| {
+    let fails: Job = Box::new(move |tx| {
         tx.insert_session(&session(lane, "half"))?;
         Err(Error::NotFound)
     });
@@ -137,9 +136,10 @@ async fn a_job_that_panics_is_rolled_back_alone_and_the_writer_lives() {
     let directory = directory();
     let store = Arc::new(open(directory.path()).expect("a store"));
     let lane = stored_lane(&store).await;
-    let panics: Box<dyn FnOnce(&mut crate::store::Tx<'_>) -> Result<i64> + Send> = Box::new(move |tx| {
+    let panics: Job = Box::new(move |tx| {
         tx.insert_session(&session(lane, "half"))?;
-        std::panic::panic_any("on purpose")
+        assert!(tx.session(0)?.is_some(), "a panic on purpose");
+        Ok(0)
     });
     let answers = queue_together(&store, vec![insert(lane, "a"), panics, insert(lane, "b")]).await;
     assert!(answers[0].is_ok() && answers[2].is_ok());

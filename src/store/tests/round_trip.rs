@@ -297,7 +297,7 @@ async fn a_removed_rows_number_is_never_given_again() {
 }
 
 #[tokio::test]
-async fn all_summaries_are_read_in_chunks_until_told_to_stop() {
+async fn all_summaries_are_read_in_chunks_until_the_store_is_closed() {
     let directory = directory();
     let store = open(directory.path()).expect("a store");
     let lane = stored_lane(&store).await;
@@ -309,15 +309,10 @@ async fn all_summaries_are_read_in_chunks_until_told_to_stop() {
     });
     many.await.expect("written");
     let mut chunks = Vec::new();
-    let all = store.read_all_summaries(|chunk| {
-        chunks.push(chunk.len());
-        true
-    });
+    let all = store.read_all_summaries(|chunk| chunks.push(chunk.len()));
     assert_eq!((all, chunks), (Ok(()), vec![2_000, 1]));
+    store.close();
     let mut calls = 0;
-    let stopped = store.read_all_summaries(|_| {
-        calls += 1;
-        false
-    });
-    assert_eq!((stopped, calls), (Ok(()), 1));
+    let closed = store.read_all_summaries(|_| calls += 1);
+    assert_eq!((closed, calls), (Err(Error::Closed), 0));
 }
