@@ -30,25 +30,15 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::InvalidArgument {
-            field: field.into(),
-            message: message.into(),
-        }
+        Self::InvalidArgument { field: field.into(), message: message.into() }
     }
 
     /// The same error with its field inside `parent`: `[2]` and `origin` make `[2].origin`.
     pub fn within(self, parent: &str) -> Self {
         match self {
             Self::InvalidArgument { field, message } => {
-                let joint = if field.starts_with('[') || field.is_empty() {
-                    ""
-                } else {
-                    "."
-                };
-                Self::InvalidArgument {
-                    field: format!("{parent}{joint}{field}"),
-                    message,
-                }
+                let joint = if field.starts_with('[') || field.is_empty() { "" } else { "." };
+                Self::InvalidArgument { field: format!("{parent}{joint}{field}"), message }
             }
             other => other,
         }

@@ -51,7 +51,8 @@ function holdOpen(directory) {
     const offline = await OfflineSessions.open(options);
     await offline.put(session);
     console.log('open');
-    process.stdin.resume();
+    // Referred to until then: a store that nobody can reach any more is collected, and its directory free.
+    process.stdin.resume().on('close', () => offline.close());
   }, { directory, platform: PLATFORM }, OF_THE_CHILD);
 }
 

@@ -78,7 +78,7 @@ describe('of the statuses that a licence shows', () => {
     const report = await offline.revalidate();
     expect(report).toMatchObject({ checked: 1, proven: 0, lost: 0, licenseRequests: 0, deferred: 1 });
     expect(await app.session('title 1')).toMatchObject({ state: 'active', suspect: true, nextAttemptAt: report.nextAttemptAt });
-    expect(offline.verdict('title 1')).toMatchObject({ playable: 'no', state: 'suspect', reason: 'keys-not-ready', action: 'wait' });
+    expect(offline.verdict('title 1')).toMatchObject({ playable: 'try', state: 'suspect', reason: 'keys-not-ready', action: 'try' });
   });
 
   test('released means lost, while the catalogue still has it', async () => {

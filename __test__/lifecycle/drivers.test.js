@@ -190,7 +190,7 @@ describe('a driver that answers rubbish', () => {
     const offline = await update(1);
     offline.useDriver({ ...app.driver(), check: async () => answer });
     const verdict = await offline.ensurePlayable('title 1').catch((error) => error);
-    expect(verdict).toMatchObject({ playable: 'no', state: 'suspect', reason: 'timeout' });
+    expect(verdict).toMatchObject({ playable: 'try', state: 'suspect', reason: 'timeout' });
     expect(takeWarnings()).toHaveLength(1);
   });
 

@@ -39,10 +39,7 @@ struct Candidate {
 /// Looks at every lane and session once; marks the lanes that get a phase.
 pub fn choose(memory: &mut Memory, policy: &Policy, now: Millis) -> (Poll, Vec<Choice>) {
     let scope = memory.scope(policy, now);
-    let mut poll = Poll {
-        counters: memory.counters,
-        ..Poll::default()
-    };
+    let mut poll = Poll { counters: memory.counters, ..Poll::default() };
     let out: HashSet<RowId> = memory.tasks.values().filter_map(|task| task.kind.row()).collect();
     let mut choices = Vec::new();
     let mut wake = Wake { now, at: None };
@@ -72,13 +69,7 @@ pub fn choose(memory: &mut Memory, policy: &Policy, now: Millis) -> (Poll, Vec<C
             if let Some(lane) = memory.lanes.get_mut(&id) {
                 lane.phase = Some(phase);
             }
-            choices.push(Choice {
-                phase,
-                lane: id,
-                key,
-                generation,
-                kind,
-            });
+            choices.push(Choice { phase, lane: id, key, generation, kind });
         }
     }
     poll.next_poll_at = wake.at;
@@ -135,11 +126,7 @@ fn next_sessions(mut candidates: Vec<Candidate>, policy: &Policy) -> Option<Phas
     candidates.sort_unstable();
     let first = candidates.first()?;
     let (work, alone) = (first.work, first.alone);
-    let size = if alone {
-        1
-    } else {
-        usize::try_from(policy.batch_size).unwrap_or(1)
-    };
+    let size = if alone { 1 } else { usize::try_from(policy.batch_size).unwrap_or(1) };
     let rows = candidates
         .iter()
         .filter(|candidate| candidate.work == work && candidate.alone == alone)

@@ -44,17 +44,11 @@ impl Engine {
     /// leaves the task out.
     pub async fn complete(&self, task_id: TaskId, outcome: &str) -> Result<Completed> {
         let Some(ground) = self.ground(task_id) else {
-            return Ok(Completed {
-                stale: true,
-                ..Completed::default()
-            });
+            return Ok(Completed { stale: true, ..Completed::default() });
         };
         let outcome = read_outcome(&ground.task.kind, outcome).map_err(|error| error.within("outcome"))?;
         if !self.take(task_id) {
-            return Ok(Completed {
-                stale: true,
-                ..Completed::default()
-            });
+            return Ok(Completed { stale: true, ..Completed::default() });
         }
         let lane = ground.task.lane;
         let now = ground.now;
@@ -67,11 +61,7 @@ impl Engine {
         }
         let effects = recorded?;
         settle(&mut memory, lane, &effects, &self.policy, now);
-        let settled = effects
-            .changed
-            .iter()
-            .filter(|session| !memory.has_work(session.id, &self.policy, now))
-            .count();
+        let settled = effects.changed.iter().filter(|session| !memory.has_work(session.id, &self.policy, now)).count();
         let counters = memory.counters;
         drop(memory);
         Ok(Completed {

@@ -27,20 +27,14 @@ pub fn claim_id(
     let Some(mut lane) = tx.lane(lane)? else {
         return Ok(Vec::new());
     };
-    let proven_here = |row: &Session| {
-        row.standing
-            .proof
-            .is_some_and(|proof| proof.generation == lane.generation)
-    };
+    let proven_here = |row: &Session| row.standing.proof.is_some_and(|proof| proof.generation == lane.generation);
     if holders.iter().any(proven_here) {
         lane.generation += 1;
         tx.save_lane(&lane)?;
     }
     let mut changed = Vec::new();
     for mut holder in holders {
-        let event = Event::IdReused {
-            generation: lane.generation,
-        };
+        let event = Event::IdReused { generation: lane.generation };
         // A holder that is lost already knows nothing new.
         if let Ok(transition) = transition(&holder.standing, &event, cx) {
             holder.standing = transition.standing;
@@ -62,10 +56,7 @@ pub fn forgive(tx: &mut Tx<'_>, lane: LaneId, session_id: &str) -> Result<()> {
 /// Owes the removal of `session_id`, made for `session`, unless a row or a pending licence holds it. A row whose licence
 /// is no longer under its id holds nothing.
 pub fn owe(tx: &mut Tx<'_>, session: &Session, session_id: &str) -> Result<()> {
-    let held = tx
-        .holders(session.lane, session_id)?
-        .iter()
-        .any(|holder| !holder.standing.stale_id)
+    let held = tx.holders(session.lane, session_id)?.iter().any(|holder| !holder.standing.stale_id)
         || !tx.pending_holders(session.lane, session_id)?.is_empty();
     if held { Ok(()) } else { tx.owe(session, session_id) }
 }

@@ -77,13 +77,7 @@ impl Engine {
         let (store, memory) = opened.await??;
 
         let (filled_sender, filled) = watch::channel(false);
-        let engine = Self {
-            store,
-            memory,
-            clock,
-            policy,
-            filled,
-        };
+        let engine = Self { store, memory, clock, policy, filled };
         let report = engine.launch().await?;
         engine.fill(filled_sender);
         Ok((engine, report))
@@ -105,12 +99,7 @@ impl Engine {
             memory.set_lane(lane);
         }
         memory.debts.extend(debts.into_iter().map(|debt| (debt.id, debt)));
-        tracing::info!(
-            launch = report.launch_id,
-            changes = report.changes.len(),
-            suspects = report.suspects,
-            "launch"
-        );
+        tracing::info!(launch = report.launch_id, changes = report.changes.len(), suspects = report.suspects, "launch");
         Ok(report)
     }
 
@@ -118,16 +107,14 @@ impl Engine {
     fn fill(&self, filled: watch::Sender<bool>) {
         let store = Arc::clone(&self.store);
         let memory = Arc::clone(&self.memory);
-        tokio::task::spawn_blocking(
-            move || match store.read_all_summaries(|chunk| lock(&memory).fill(chunk)) {
-                Ok(()) => {
-                    lock(&memory).filled();
-                    let _ = filled.send(true);
-                }
-                Err(Error::Closed) => {}
-                Err(error) => tracing::error!(%error, "stored sessions could not be read into memory"),
-            },
-        );
+        tokio::task::spawn_blocking(move || match store.read_all_summaries(|chunk| lock(&memory).fill(chunk)) {
+            Ok(()) => {
+                lock(&memory).filled();
+                let _ = filled.send(true);
+            }
+            Err(Error::Closed) => {}
+            Err(error) => tracing::error!(%error, "stored sessions could not be read into memory"),
+        });
     }
 
     /// Facts that come late, such as a CDM's version. Compares again with the launch before this one.
@@ -147,10 +134,7 @@ impl Engine {
         let options: HistoryOptions = crate::model::parse_json(options)?;
         let limit = options.limit.unwrap_or(50);
         if !(1..=HISTORY_LIMIT).contains(&limit) {
-            return Err(Error::invalid(
-                "limit",
-                format!("a whole number from 1 to {HISTORY_LIMIT}"),
-            ));
+            return Err(Error::invalid("limit", format!("a whole number from 1 to {HISTORY_LIMIT}")));
         }
         self.read(move |rows| rows.launches(limit)).await
     }
@@ -159,23 +143,14 @@ impl Engine {
 /// Records what a launch observed: its changes, and a new generation in every lane whose binding differs.
 fn observe(tx: &mut Tx<'_>, launch: LaunchId, snapshot: &Snapshot) -> Result<LaunchReport> {
     let before = tx.launch_before(launch)?;
-    let changes = before
-        .as_ref()
-        .map(|before| snapshot.changes_since(&before.platform))
-        .unwrap_or_default();
+    let changes = before.as_ref().map(|before| snapshot.changes_since(&before.platform)).unwrap_or_default();
     tx.save_launch(launch, snapshot, &changes)?;
     let mut suspects = 0;
     for lane in tx.lanes()? {
         let lane = observe_lane(tx, lane, launch, snapshot)?;
         suspects += count_suspects(tx, &lane, snapshot, launch)?;
     }
-    Ok(LaunchReport {
-        launch_id: launch,
-        first_run: before.is_none(),
-        changes,
-        suspects,
-        recovered: None,
-    })
+    Ok(LaunchReport { launch_id: launch, first_run: before.is_none(), changes, suspects, recovered: None })
 }
 
 fn observe_lane(tx: &mut Tx<'_>, mut lane: Lane, launch: LaunchId, snapshot: &Snapshot) -> Result<Lane> {
@@ -212,11 +187,7 @@ fn snapshot(platform: PlatformInfo, machine: Machine) -> Snapshot {
         os_version: os.version.or(machine.os_version),
         arch: platform.arch.or(Some(machine.arch)),
         profile: platform.profile,
-        machine_hash: platform
-            .machine
-            .as_deref()
-            .map(probe::hash_machine_id)
-            .or(machine.machine_hash),
+        machine_hash: platform.machine.as_deref().map(probe::hash_machine_id).or(machine.machine_hash),
     }
 }
 
@@ -230,11 +201,7 @@ fn merge(mut snapshot: Snapshot, partial: PartialPlatform) -> Snapshot {
     snapshot.os_version = os.version.or(snapshot.os_version);
     snapshot.arch = partial.arch.or(snapshot.arch);
     snapshot.profile = partial.profile.or(snapshot.profile);
-    snapshot.machine_hash = partial
-        .machine
-        .as_deref()
-        .map(probe::hash_machine_id)
-        .or(snapshot.machine_hash);
+    snapshot.machine_hash = partial.machine.as_deref().map(probe::hash_machine_id).or(snapshot.machine_hash);
     for Cdm { key_system, version } in partial.cdms.into_iter().flatten() {
         snapshot.cdms.retain(|cdm| cdm.key_system != key_system);
         snapshot.cdms.push(Cdm { key_system, version });

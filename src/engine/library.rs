@@ -24,11 +24,7 @@ impl Engine {
         }
         let mut checked = Vec::with_capacity(inputs.len());
         for (at, input) in inputs.into_iter().enumerate() {
-            checked.push(
-                input
-                    .check(&self.policy)
-                    .map_err(|error| error.within(&format!("[{at}]")))?,
-            );
+            checked.push(input.check(&self.policy).map_err(|error| error.within(&format!("[{at}]")))?);
         }
         let (launch, run, snapshot) = {
             let memory = self.memory();
@@ -37,12 +33,7 @@ impl Engine {
         let policy = std::sync::Arc::clone(&self.policy);
         let now = self.clock.now_ms();
         let job = move |tx: &mut Tx<'_>| {
-            let cx = Context {
-                now,
-                launch,
-                run,
-                policy: &policy,
-            };
+            let cx = Context { now, launch, run, policy: &policy };
             let mut ids = Vec::with_capacity(checked.len());
             for input in &checked {
                 ids.push(put_one(tx, input, &snapshot, cx)?);
@@ -70,10 +61,7 @@ impl Engine {
             is(&filter.origin, &session.lane.origin)
                 && is(&filter.partition, &session.lane.partition)
                 && is(&filter.key_system, &session.lane.key_system)
-                && filter
-                    .account
-                    .as_ref()
-                    .is_none_or(|account| session.account.as_ref() == Some(account))
+                && filter.account.as_ref().is_none_or(|account| session.account.as_ref() == Some(account))
                 && filter.state.is_none_or(|state| session.state == state)
                 && filter.suspect.is_none_or(|suspect| session.suspect == suspect)
         };
@@ -91,11 +79,7 @@ impl Engine {
             };
             let mut found = BTreeMap::new();
             for key_id in key_ids {
-                found.extend(
-                    rows.sessions_with_key(key_id)?
-                        .into_iter()
-                        .map(|session| (session.id, session)),
-                );
+                found.extend(rows.sessions_with_key(key_id)?.into_iter().map(|session| (session.id, session)));
             }
             let of_content = |session: &Session| content_id.as_ref().is_none_or(|id| session.content_id == *id);
             Ok(found.into_values().filter(of_content).collect())
@@ -108,20 +92,14 @@ impl Engine {
     pub async fn remove_content(&self, content: String) -> Result<()> {
         let content = content_id(content)?;
         self.store
-            .write(move |tx| {
-                tx.sessions_of_content(&content)?
-                    .iter()
-                    .try_for_each(|session| remove(tx, session))
-            })
+            .write(move |tx| tx.sessions_of_content(&content)?.iter().try_for_each(|session| remove(tx, session)))
             .await
     }
 
     pub(super) fn view(&self, sessions: impl Iterator<Item = Session>) -> Vec<StoredSession> {
         let now = self.clock.now_ms();
         let memory = lock(&self.memory);
-        sessions
-            .filter_map(|session| stored_session(&session, &memory, &self.policy, now))
-            .collect()
+        sessions.filter_map(|session| stored_session(&session, &memory, &self.policy, now)).collect()
     }
 }
 
@@ -143,11 +121,7 @@ fn put_one(tx: &mut Tx<'_>, input: &NewSession, snapshot: &Snapshot, cx: Context
         session.ever_proven = true;
         session.standing = Standing {
             reason: None,
-            proof: Some(Proof {
-                generation: lane.generation,
-                launch: cx.launch,
-                at_ms: cx.now,
-            }),
+            proof: Some(Proof { generation: lane.generation, launch: cx.launch, at_ms: cx.now }),
             checked_generation: Some(lane.generation),
             ..Standing::unproven(input.expiration_ms)
         };

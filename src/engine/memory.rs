@@ -27,27 +27,11 @@ pub struct Task {
 #[derive(Debug, Clone)]
 pub enum TaskKind {
     Probe,
-    Check {
-        row: RowId,
-        session_id: String,
-        alone: bool,
-    },
-    License {
-        row: RowId,
-        request_id: String,
-    },
-    Verify {
-        row: RowId,
-        session_id: String,
-        alone: bool,
-    },
-    Adopt {
-        row: RowId,
-        session_id: String,
-    },
-    Release {
-        debt: DebtId,
-    },
+    Check { row: RowId, session_id: String, alone: bool },
+    License { row: RowId, request_id: String },
+    Verify { row: RowId, session_id: String, alone: bool },
+    Adopt { row: RowId, session_id: String },
+    Release { debt: DebtId },
 }
 
 impl TaskKind {
@@ -166,18 +150,14 @@ impl Memory {
         policy: &Policy,
         now: Millis,
     ) -> Verdict {
-        let sessions: Vec<_> = sessions
-            .filter_map(|session| Some((session, self.facts(self.lanes.get(&session.lane)?))))
-            .collect();
+        let sessions: Vec<_> =
+            sessions.filter_map(|session| Some((session, self.facts(self.lanes.get(&session.lane)?)))).collect();
         let judged: Vec<_> = sessions.iter().map(|(session, facts)| (*session, facts)).collect();
         plan::verdict(content_id, &judged, &self.scope(policy, now))
     }
 
     pub fn verdict(&self, content_id: &str, policy: &Policy, now: Millis) -> Verdict {
-        let sessions = self
-            .rows_of_content(content_id)
-            .iter()
-            .filter_map(|row| self.sessions.get(row));
+        let sessions = self.rows_of_content(content_id).iter().filter_map(|row| self.sessions.get(row));
         self.verdict_on(content_id, sessions, policy, now)
     }
 
@@ -224,10 +204,7 @@ impl Memory {
     /// Entries read in the background; what a commit has told since is fresher.
     pub fn fill(&mut self, sessions: Vec<SessionSummary>) {
         for session in sessions {
-            let stale = self
-                .fresher
-                .as_ref()
-                .is_none_or(|fresher| fresher.contains(&session.id));
+            let stale = self.fresher.as_ref().is_none_or(|fresher| fresher.contains(&session.id));
             if !stale {
                 self.set_session(session);
             }
@@ -242,14 +219,8 @@ impl Memory {
         match self.lanes.get_mut(&lane.id) {
             Some(state) => state.lane = lane,
             None => {
-                let state = LaneState {
-                    lane,
-                    probed: None,
-                    deferred: None,
-                    not_before_ms: 0,
-                    attempts: 0,
-                    phase: None,
-                };
+                let state =
+                    LaneState { lane, probed: None, deferred: None, not_before_ms: 0, attempts: 0, phase: None };
                 self.lanes.insert(state.lane.id, state);
             }
         }
@@ -277,10 +248,7 @@ impl Memory {
 
     fn set_session(&mut self, session: SessionSummary) {
         if !self.sessions.contains_key(&session.id) {
-            self.by_content
-                .entry(Arc::clone(&session.content_id))
-                .or_default()
-                .push(session.id);
+            self.by_content.entry(Arc::clone(&session.content_id)).or_default().push(session.id);
         }
         self.sessions.insert(session.id, session);
     }

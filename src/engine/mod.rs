@@ -68,11 +68,7 @@ impl Engine {
 
     async fn wait_until_filled(&self) -> Result<()> {
         let mut filled = self.filled.clone();
-        filled
-            .wait_for(|filled| *filled)
-            .await
-            .map(|_| ())
-            .map_err(|_| Error::Closed)
+        filled.wait_for(|filled| *filled).await.map(|_| ()).map_err(|_| Error::Closed)
     }
 }
 
@@ -83,9 +79,7 @@ fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
 
 /// Runs blocking work off the calling thread.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Error::Internal(error.to_string()))
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::Internal(error.to_string()))
 }
 
 /// Where and how to open a store.
@@ -93,6 +87,3 @@ struct Place {
     directory: PathBuf,
     lock_wait: Duration,
 }
-
-#[cfg(test)]
-mod tests;

@@ -17,13 +17,7 @@ impl Engine {
     /// Reads what a choice needs and hands its tasks out. `None`: nothing of it is left.
     pub(super) async fn order(&self, choice: Choice) -> Result<Option<PhaseOrder>> {
         let policy = Arc::clone(&self.policy);
-        let Choice {
-            phase,
-            lane,
-            key,
-            generation,
-            kind,
-        } = choice;
+        let Choice { phase, lane, key, generation, kind } = choice;
         let mut order = PhaseOrder {
             phase_id: phase,
             lane: key.clone(),
@@ -57,9 +51,7 @@ impl Engine {
                 if work != Work::Adopt {
                     order.configuration = Some(configuration(first));
                 }
-                let out = sessions
-                    .into_iter()
-                    .filter_map(|session| task(session, work, alone, &key, &policy));
+                let out = sessions.into_iter().filter_map(|session| task(session, work, alone, &key, &policy));
                 out.collect::<Result<Vec<_>>>()?
             }
             PhaseKind::Release(debts) => {
@@ -72,13 +64,7 @@ impl Engine {
                 order.configuration = Some(config);
                 let out = debts.iter().map(|debt| {
                     let session = Some(debt_session(debt, &key, &policy));
-                    (
-                        TaskKind::Release { debt: debt.id },
-                        TaskOrder {
-                            session,
-                            ..TaskOrder::default()
-                        },
-                    )
+                    (TaskKind::Release { debt: debt.id }, TaskOrder { session, ..TaskOrder::default() })
                 });
                 out.collect()
             }
@@ -86,16 +72,7 @@ impl Engine {
         let mut memory = self.memory();
         for (kind, task) in kinds {
             let task_id = memory.next_id();
-            memory.tasks.insert(
-                task_id,
-                Task {
-                    phase,
-                    lane,
-                    generation,
-                    kind,
-                    completing: false,
-                },
-            );
+            memory.tasks.insert(task_id, Task { phase, lane, generation, kind, completing: false });
             order.tasks.push(TaskOrder { task_id, ..task });
         }
         Ok((!order.tasks.is_empty()).then_some(order))
@@ -108,9 +85,7 @@ fn read_alike(reader: &Rows<'_>, rows: &[RowId], work: Work) -> Result<Vec<Sessi
     let mut sessions: Vec<Session> = Vec::with_capacity(rows.len());
     for row in rows {
         let Some(session) = reader.session(*row)? else { continue };
-        let alike = sessions
-            .first()
-            .is_none_or(|first| configuration(first) == configuration(&session));
+        let alike = sessions.first().is_none_or(|first| configuration(first) == configuration(&session));
         // Loaded twice on one MediaKeys, a good session is found gone.
         let twice = work == Work::Check && sessions.iter().any(|other| other.session_id == session.session_id);
         if (alike && !twice) || work == Work::Adopt {
@@ -138,10 +113,7 @@ fn task(
     let (kind, order) = match work {
         Work::Check => {
             let session_id = session.session_id.clone();
-            let order = TaskOrder {
-                session: on(&session_id),
-                ..TaskOrder::default()
-            };
+            let order = TaskOrder { session: on(&session_id), ..TaskOrder::default() };
             (TaskKind::Check { row, session_id, alone }, order)
         }
         Work::License => {
@@ -158,10 +130,7 @@ fn task(
         }
         Work::Verify => {
             let session_id = pending?;
-            let order = TaskOrder {
-                session: on(&session_id),
-                ..TaskOrder::default()
-            };
+            let order = TaskOrder { session: on(&session_id), ..TaskOrder::default() };
             (TaskKind::Verify { row, session_id, alone }, order)
         }
         Work::Adopt => {

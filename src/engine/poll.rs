@@ -55,11 +55,7 @@ impl Engine {
     /// A driver may be there now: lanes that were deferred for want of one are due again.
     pub fn resume(&self) {
         let mut memory = self.memory();
-        for lane in memory
-            .lanes
-            .values_mut()
-            .filter(|lane| lane.deferred == Some(Reason::NoDriver))
-        {
+        for lane in memory.lanes.values_mut().filter(|lane| lane.deferred == Some(Reason::NoDriver)) {
             lane.deferred = None;
         }
     }
@@ -74,12 +70,7 @@ impl Engine {
         memory.connectivity = connectivity;
         if changed_location {
             let geo_blocked = |session: &&SessionSummary| session.standing.reason == Some(Reason::Geo);
-            let rows: Vec<RowId> = memory
-                .sessions
-                .values()
-                .filter(geo_blocked)
-                .map(|session| session.id)
-                .collect();
+            let rows: Vec<RowId> = memory.sessions.values().filter(geo_blocked).map(|session| session.id).collect();
             for row in rows {
                 memory.urges.entry(row).or_insert(Urge::Retry);
             }

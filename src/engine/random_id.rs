@@ -17,9 +17,7 @@ mod tests {
 
     #[test]
     fn request_ids_are_long_and_never_the_same() {
-        let ids: HashSet<String> = (0..100)
-            .map(|_| random_id().expect("this machine has randomness"))
-            .collect();
+        let ids: HashSet<String> = (0..100).map(|_| random_id().expect("this machine has randomness")).collect();
         assert_eq!(ids.len(), 100);
         assert!(ids.iter().all(|id| id.len() == 32));
     }

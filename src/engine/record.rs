@@ -39,21 +39,12 @@ pub struct Ground {
 
 impl Ground {
     pub fn context(&self) -> Context<'_> {
-        Context {
-            now: self.now,
-            launch: self.launch,
-            run: self.run,
-            policy: &self.policy,
-        }
+        Context { now: self.now, launch: self.launch, run: self.run, policy: &self.policy }
     }
 
     /// The outcome under hand is proof for the generation in which its task went out.
     fn proof(&self) -> Proof {
-        Proof {
-            generation: self.task.generation,
-            launch: self.launch,
-            at_ms: self.now,
-        }
+        Proof { generation: self.task.generation, launch: self.launch, at_ms: self.now }
     }
 }
 
@@ -104,9 +95,7 @@ pub fn record(tx: &mut Tx<'_>, ground: &Ground, outcome: Outcome) -> Result<Effe
 }
 
 fn pending_row(tx: &Tx<'_>, row: RowId, session_id: &str) -> Result<Option<(Session, Pending)>> {
-    let found = tx
-        .session(row)?
-        .and_then(|session| session.pending.clone().map(|pending| (session, pending)));
+    let found = tx.session(row)?.and_then(|session| session.pending.clone().map(|pending| (session, pending)));
     Ok(found.filter(|(_, pending)| pending.session_id == session_id))
 }
 
@@ -115,10 +104,7 @@ fn probed(tx: &mut Tx<'_>, ground: &Ground, outcome: &ProbeOutcome) -> Result<Ef
         return Ok(Effects::default());
     };
     let capability = outcome.persistent_license;
-    let mut effects = Effects {
-        capability: Some(capability),
-        ..Effects::default()
-    };
+    let mut effects = Effects { capability: Some(capability), ..Effects::default() };
     lane.capability = Some(capability);
     lane.capability_launch = Some(ground.launch);
     if capability == Capability::Supported && (lane.witness.is_none() || lane.witness != outcome.witness) {
@@ -151,11 +137,7 @@ fn checked(
         judgement = Judgement::Absent(Reason::IdReused);
         alone = true;
     }
-    let event = Event::Checked {
-        judgement,
-        alone,
-        generation: ground.task.generation,
-    };
+    let event = Event::Checked { judgement, alone, generation: ground.task.generation };
     let next = step(&mut session, &event, ground)?;
     let mut effects = Effects::default();
     effects.counters.checked = u64::from(!alone);
@@ -186,10 +168,7 @@ fn licensed(tx: &mut Tx<'_>, ground: &Ground, mut session: Session, outcome: Lic
     let mut effects = Effects::default();
     let event = match outcome {
         LicenseOutcome::Licensed { session_id, .. } => {
-            let journalled = session
-                .pending
-                .as_ref()
-                .is_some_and(|pending| pending.session_id == session_id);
+            let journalled = session.pending.as_ref().is_some_and(|pending| pending.session_id == session_id);
             if !journalled {
                 return Err(Error::invalid("sessionId", "was never journalled for this task"));
             }
@@ -199,23 +178,11 @@ fn licensed(tx: &mut Tx<'_>, ground: &Ground, mut session: Session, outcome: Lic
             effects.counters.licensed = 1;
             return save(tx, session, effects);
         }
-        LicenseOutcome::Throttled { retry_after_ms } => Event::Delayed {
-            reason: Reason::Throttled,
-            retry_after_ms,
-        },
+        LicenseOutcome::Throttled { retry_after_ms } => Event::Delayed { reason: Reason::Throttled, retry_after_ms },
         LicenseOutcome::Refused { reason } => Event::Refused(reason),
-        LicenseOutcome::Unreachable => Event::Delayed {
-            reason: Reason::Unreachable,
-            retry_after_ms: None,
-        },
-        LicenseOutcome::ServerError => Event::Delayed {
-            reason: Reason::ServerError,
-            retry_after_ms: None,
-        },
-        LicenseOutcome::Timeout => Event::Delayed {
-            reason: Reason::Timeout,
-            retry_after_ms: None,
-        },
+        LicenseOutcome::Unreachable => Event::Delayed { reason: Reason::Unreachable, retry_after_ms: None },
+        LicenseOutcome::ServerError => Event::Delayed { reason: Reason::ServerError, retry_after_ms: None },
+        LicenseOutcome::Timeout => Event::Delayed { reason: Reason::Timeout, retry_after_ms: None },
         LicenseOutcome::Rejected(_) => Event::BadLicense(Reason::Rejected),
     };
     step(&mut session, &event, ground)?;
@@ -224,12 +191,7 @@ fn licensed(tx: &mut Tx<'_>, ground: &Ground, mut session: Session, outcome: Lic
     if matches!(event, Event::Refused(_)) {
         session.request_id = None;
     }
-    if event
-        == (Event::Delayed {
-            reason: Reason::Timeout,
-            retry_after_ms: None,
-        })
-    {
+    if event == (Event::Delayed { reason: Reason::Timeout, retry_after_ms: None }) {
         // The licence may have arrived all the same: it is verified before anything new is asked for.
         if let Some(pending) = &mut session.pending {
             pending.delay = Some(Reason::Timeout);
@@ -269,10 +231,8 @@ fn verified(
             session.pending = Some(pending);
             effects.answered = Some(session.id);
         }
-        ref judgement @ (Judgement::Absent(_)
-        | Judgement::Failed
-        | Judgement::Released
-        | Judgement::Expired { .. }) => {
+        ref
+        judgement @ (Judgement::Absent(_) | Judgement::Failed | Judgement::Released | Judgement::Expired { .. }) => {
             let found_gone = matches!(judgement, Judgement::Absent(Reason::Gone | Reason::SystemIdChanged));
             if found_gone {
                 session.pending = None;
@@ -297,26 +257,13 @@ fn adopted(
     mut pending: Pending,
     outcome: AdoptOutcome,
 ) -> Result<Effects> {
-    let mut effects = Effects {
-        answered: Some(session.id),
-        ..Effects::default()
-    };
+    let mut effects = Effects { answered: Some(session.id), ..Effects::default() };
     let later = match outcome {
         AdoptOutcome::Adopted => {
-            let proof = pending
-                .proof
-                .ok_or_else(|| Error::Internal("adopted before it was verified".to_owned()))?;
+            let proof = pending.proof.ok_or_else(|| Error::Internal("adopted before it was verified".to_owned()))?;
             let (key_ids, expiration_ms) = (pending.key_ids, pending.expiration_ms);
             let was_stale = session.standing.stale_id;
-            step(
-                &mut session,
-                &Event::Adopted {
-                    proof,
-                    key_ids,
-                    expiration_ms,
-                },
-                ground,
-            )?;
+            step(&mut session, &Event::Adopted { proof, key_ids, expiration_ms }, ground)?;
             let old = std::mem::replace(&mut session.session_id, pending.session_id);
             session.pending = None;
             session.request_id = None;

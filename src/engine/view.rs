@@ -35,9 +35,7 @@ pub fn stored_session(session: &Session, memory: &Memory, policy: &Policy, now: 
         suspect: standing.state == State::Active && !trusted,
         reason: standing.reason,
         proven_at: standing.proof.map(|proof| proof.at_ms),
-        next_attempt_at: pending
-            .and_then(|pending| pending.next_attempt_at_ms)
-            .or(standing.next_attempt_at_ms),
+        next_attempt_at: pending.and_then(|pending| pending.next_attempt_at_ms).or(standing.next_attempt_at_ms),
     })
 }
 

@@ -11,10 +11,7 @@ const SYSTEM_CODE_SYSTEM_ID_CHANGED: i64 = 75;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Judgement {
     /// Every expected key is good. `key_ids` are the expected ids from now on.
-    Loaded {
-        key_ids: Vec<KeyId>,
-        expiration_ms: Option<i64>,
-    },
+    Loaded { key_ids: Vec<KeyId>, expiration_ms: Option<i64> },
     /// The licence is not there: gone, hollow, foreign key ids or system code 75. Counts only when found alone.
     Absent(Reason),
     /// Every key is `released`.
@@ -39,10 +36,9 @@ fn is_good(status: KeyStatus) -> bool {
 /// ids that it does not list are dropped; afterwards every expected id must be there.
 pub fn judge(outcome: &CheckOutcome, expected: &[KeyId], first_proof: bool) -> Judgement {
     match outcome {
-        CheckOutcome::Loaded {
-            key_statuses,
-            expiration,
-        } => judge_keys(key_statuses, *expiration, expected, first_proof),
+        CheckOutcome::Loaded { key_statuses, expiration } => {
+            judge_keys(key_statuses, *expiration, expected, first_proof)
+        }
         CheckOutcome::Gone => Judgement::Absent(Reason::Gone),
         CheckOutcome::Hollow => Judgement::Absent(Reason::Hollow),
         CheckOutcome::Timeout => Judgement::Later(Reason::Timeout),

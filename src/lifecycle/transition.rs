@@ -8,24 +8,13 @@ use crate::model::{Generation, KeyId, LaunchId, Policy, Proof, Reason, Refusal, 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A check answered. `alone`: it was the lone recheck, on a fresh MediaKeys.
-    Checked {
-        judgement: Judgement,
-        alone: bool,
-        generation: Generation,
-    },
+    Checked { judgement: Judgement, alone: bool, generation: Generation },
     /// A new licence was verified in `proof` and is in the player's catalogue.
-    Adopted {
-        proof: Proof,
-        key_ids: Vec<KeyId>,
-        expiration_ms: Option<Millis>,
-    },
+    Adopted { proof: Proof, key_ids: Vec<KeyId>, expiration_ms: Option<Millis> },
     /// The licence server refused.
     Refused(Refusal),
     /// Throttled, unreachable, server error or timeout.
-    Delayed {
-        reason: Reason,
-        retry_after_ms: Option<Millis>,
-    },
+    Delayed { reason: Reason, retry_after_ms: Option<Millis> },
     /// The CDM rejected the new licence (`rejected`), or it did not show its keys (`unverified`).
     BadLicense(Reason),
     /// The CDM has given this session's id to another one, in the generation that counts from now on.
@@ -79,80 +68,24 @@ pub fn transition(from: &Standing, event: &Event, cx: Context<'_>) -> Result<Tra
     use Judgement::{Absent, Expired, Failed, Later, Loaded, Released};
     use State::{Active, Blocked, Lost};
 
-    let is = |state: State| from.state == state;
     let transition = match (from.state, event) {
         // Any state.
-        (
-            _,
-            Event::Checked {
-                judgement: Loaded { key_ids, expiration_ms },
-                generation,
-                ..
-            },
-        ) => {
-            let proof = Proof {
-                generation: *generation,
-                launch: cx.launch,
-                at_ms: cx.now,
-            };
+        (_, Event::Checked { judgement: Loaded { key_ids, expiration_ms }, generation, .. }) => {
+            let proof = Proof { generation: *generation, launch: cx.launch, at_ms: cx.now };
             proven(from, proof, key_ids, *expiration_ms, Next::Rest)
         }
-        (
-            _,
-            Event::Adopted {
-                proof,
-                key_ids,
-                expiration_ms,
-            },
-        ) => proven(from, *proof, key_ids, *expiration_ms, Next::Release),
-        (_, Event::PlaybackBroken) => {
-            let broken = Standing {
-                proof: None,
-                checked_generation: None,
-                ..from.clone()
-            };
-            if is(Active) {
-                let reason = Some(Reason::PlaybackBroken);
-                return Ok(to(Standing { reason, ..retryable(&broken) }, Next::Check));
-            }
-            // Its waits stay: they are a server's, or there because of a bad licence.
-            to(broken, Next::Check)
+        (_, Event::Adopted { proof, key_ids, expiration_ms }) => {
+            proven(from, *proof, key_ids, *expiration_ms, Next::Release)
         }
 
         // Active: proven or suspect.
-        (
-            Active,
-            Event::Checked {
-                judgement: Absent(_),
-                alone: false,
-                ..
-            },
-        ) => to(from.clone(), Next::RecheckAlone),
-        (
-            Active,
-            Event::Checked {
-                judgement: Absent(reason),
-                alone: true,
-                generation,
-            },
-        ) => lost(from, *reason, *generation),
+        (Active, Event::Checked { judgement: Absent(_), alone: false, .. }) => to(from.clone(), Next::RecheckAlone),
+        (Active, Event::Checked { judgement: Absent(reason), alone: true, generation }) => {
+            lost(from, *reason, *generation)
+        }
         // Never reconciled with a catalogue, so the catalogue may still list it.
-        (
-            Active,
-            Event::Checked {
-                judgement: Released,
-                generation,
-                ..
-            },
-        ) => lost(from, Reason::Released, *generation),
-        (
-            Active,
-            Event::Checked {
-                judgement: Expired { expiration_ms },
-                generation,
-                ..
-            },
-        ) => {
+        (Active, Event::Checked { judgement: Released, generation, .. }) => lost(from, Reason::Released, *generation),
+        (Active, Event::Checked { judgement: Expired { expiration_ms }, generation, .. }) => {
             let standing = Standing {
                 state: State::Expired,
                 reason: Some(Reason::Expired),
@@ -161,44 +94,27 @@ pub fn transition(from: &Standing, event: &Event, cx: Context<'_>) -> Result<Tra
                 checked_generation: Some(*generation),
                 ..retryable(from)
             };
-            let next = if cx.policy.relicense_expired {
-                Next::License
-            } else {
-                Next::Rest
-            };
+            let next = if cx.policy.relicense_expired { Next::License } else { Next::Rest };
             to(standing, next)
         }
-        (
-            Active,
-            Event::Checked {
-                judgement: Later(reason),
-                ..
-            },
-        ) => delayed(from, *reason, None, cx),
-        (
-            Active,
-            Event::Checked {
-                judgement: Failed,
-                generation,
-                ..
-            },
-        ) => match from.strike {
+        (Active, Event::Checked { judgement: Later(reason), .. }) => delayed(from, *reason, None, cx),
+        (Active, Event::Checked { judgement: Failed, generation, .. }) => match from.strike {
             // A strike from the future was dated by a clock that has been set since.
-            Some(strike) if strike.run != cx.run && !(0..cx.policy.strike_spacing_ms).contains(&(cx.now - strike.at_ms)) => {
+            Some(strike)
+                if strike.run != cx.run && !(0..cx.policy.strike_spacing_ms).contains(&(cx.now - strike.at_ms)) =>
+            {
                 lost(from, Reason::LoadFailed, *generation)
             }
             Some(_) => delayed(from, Reason::LoadFailed, Some(cx.policy.strike_spacing_ms), cx),
             None => {
-                let struck = Standing {
-                    strike: Some(Strike {
-                        run: cx.run,
-                        at_ms: cx.now,
-                    }),
-                    ..from.clone()
-                };
+                let struck = Standing { strike: Some(Strike { run: cx.run, at_ms: cx.now }), ..from.clone() };
                 delayed(&struck, Reason::LoadFailed, Some(cx.policy.strike_spacing_ms), cx)
             }
         },
+        (Active, Event::PlaybackBroken) => {
+            let reason = Some(Reason::PlaybackBroken);
+            to(Standing { proof: None, reason, checked_generation: None, ..retryable(from) }, Next::Check)
+        }
         (Active, Event::IdReused { generation }) => lost(from, Reason::IdReused, *generation),
         // A renewal ahead that fails leaves the licence that is there.
         (Active, Event::Refused(refusal)) => delayed(from, refusal.reason(), None, cx),
@@ -208,16 +124,9 @@ pub fn transition(from: &Standing, event: &Event, cx: Context<'_>) -> Result<Tra
         // Lost, expired, blocked: anything but a loaded check leads to a new licence.
         (
             Lost | State::Expired | Blocked,
-            Event::Checked {
-                judgement: Absent(_) | Released | Expired { .. } | Later(_) | Failed,
-                generation,
-                ..
-            },
+            Event::Checked { judgement: Absent(_) | Released | Expired { .. } | Later(_) | Failed, generation, .. },
         ) => {
-            let standing = Standing {
-                checked_generation: Some(*generation),
-                ..from.clone()
-            };
+            let standing = Standing { checked_generation: Some(*generation), ..from.clone() };
             to(standing, Next::License)
         }
         (Lost | State::Expired | Blocked, Event::Refused(refusal)) => {
@@ -236,41 +145,28 @@ pub fn transition(from: &Standing, event: &Event, cx: Context<'_>) -> Result<Tra
             delayed(from, *reason, *retry_after_ms, cx)
         }
         (Lost | State::Expired | Blocked, Event::BadLicense(reason)) => {
-            let blocked = Standing {
-                state: Blocked,
-                reason: Some(*reason),
-                ..from.clone()
-            };
+            let blocked = Standing { state: Blocked, reason: Some(*reason), ..from.clone() };
             delayed(&blocked, *reason, None, cx)
+        }
+        // Its waits stay: they are a server's, or there because of a bad licence.
+        (Lost | State::Expired | Blocked, Event::PlaybackBroken) => {
+            to(Standing { checked_generation: None, ..from.clone() }, Next::Check)
         }
         // Already known to be lost: the reused id says nothing new.
         (Lost | State::Expired | Blocked, Event::IdReused { .. }) => {
-            return Err(UnknownEvent {
-                state: from.state,
-                event: "id-reused",
-            });
+            return Err(UnknownEvent { state: from.state, event: "id-reused" });
         }
     };
     Ok(transition)
 }
 
 fn to(standing: Standing, next: Next) -> Transition {
-    Transition {
-        standing,
-        key_ids: None,
-        next,
-    }
+    Transition { standing, key_ids: None, next }
 }
 
 /// Without the traces of earlier failures.
 fn retryable(from: &Standing) -> Standing {
-    Standing {
-        delay: None,
-        strike: None,
-        attempts: 0,
-        next_attempt_at_ms: None,
-        ..from.clone()
-    }
+    Standing { delay: None, strike: None, attempts: 0, next_attempt_at_ms: None, ..from.clone() }
 }
 
 fn proven(from: &Standing, proof: Proof, key_ids: &[KeyId], expiration_ms: Option<Millis>, next: Next) -> Transition {
@@ -283,11 +179,7 @@ fn proven(from: &Standing, proof: Proof, key_ids: &[KeyId], expiration_ms: Optio
         stale_id: false,
         ..retryable(from)
     };
-    Transition {
-        standing,
-        key_ids: Some(key_ids.to_vec()),
-        next,
-    }
+    Transition { standing, key_ids: Some(key_ids.to_vec()), next }
 }
 
 fn lost(from: &Standing, reason: Reason, checked_generation: Generation) -> Transition {

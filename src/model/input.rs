@@ -30,18 +30,13 @@ pub fn parse_json<T: DeserializeOwned>(text: &str) -> Result<T> {
         let message = message.split(" at line ").next().unwrap_or_default();
         let at = Error::invalid(path.trim_start_matches('.'), message);
         // A field that is not there has no path of its own.
-        match message
-            .strip_prefix("missing field `")
-            .and_then(|rest| rest.strip_suffix('`'))
-        {
+        match message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
             Some(field) if path == "." => Error::invalid(field, "must be given"),
             Some(field) => Error::invalid(format!("{path}.{field}"), "must be given"),
             None => at,
         }
     })?;
-    deserializer
-        .end()
-        .map_err(|error| Error::invalid("", error.to_string()))?;
+    deserializer.end().map_err(|error| Error::invalid("", error.to_string()))?;
     Ok(value)
 }
 
@@ -115,11 +110,7 @@ impl SessionInput {
         let session_id = id("sessionId", self.session_id)?;
         let lane = LaneKey {
             origin: origin(&self.origin)?,
-            partition: self
-                .partition
-                .map(|p| text("partition", p))
-                .transpose()?
-                .unwrap_or_default(),
+            partition: self.partition.map(|p| text("partition", p)).transpose()?.unwrap_or_default(),
             key_system: id("keySystem", self.key_system)?,
         };
         let init_data_type = self.init_data_type.map(|t| id("initDataType", t)).transpose()?;
@@ -214,11 +205,7 @@ impl FindQuery {
 
 impl PlatformInfo {
     pub fn check(self) -> Result<Self> {
-        for (field, value) in [
-            ("app", &self.app),
-            ("electron", &self.electron),
-            ("chromium", &self.chromium),
-        ] {
+        for (field, value) in [("app", &self.app), ("electron", &self.electron), ("chromium", &self.chromium)] {
             id(field, value.clone())?;
         }
         PartialPlatform {
@@ -292,9 +279,7 @@ fn text(field: &str, value: String) -> Result<String> {
 }
 
 fn bytes(field: &str, base64: &str) -> Result<Vec<u8>> {
-    let data = STANDARD
-        .decode(base64)
-        .map_err(|_| Error::invalid(field, "must be a Uint8Array"))?;
+    let data = STANDARD.decode(base64).map_err(|_| Error::invalid(field, "must be a Uint8Array"))?;
     match data.len() {
         0 => Err(Error::invalid(field, "must not be empty; leave it out or give null")),
         1..=MAX_DATA_BYTES => Ok(data),
@@ -384,15 +369,7 @@ fn capabilities(given: Capabilities) -> Result<Capabilities> {
         if list.len() > MAX_CAPABILITIES {
             return Err(Error::invalid(field, format!("at most {MAX_CAPABILITIES}")));
         }
-        for (
-            at,
-            MediaCapability {
-                content_type,
-                robustness,
-                encryption_scheme,
-            },
-        ) in list.iter().enumerate()
-        {
+        for (at, MediaCapability { content_type, robustness, encryption_scheme }) in list.iter().enumerate() {
             id(&format!("{field}[{at}].contentType"), content_type.clone())?;
             for (name, value) in [("robustness", robustness), ("encryptionScheme", encryption_scheme)] {
                 if let Some(value) = value {

@@ -95,10 +95,7 @@ pub struct Launch {
 impl Snapshot {
     /// The observed version of a key system's CDM; `None` when it was not observed.
     pub fn cdm_version(&self, key_system: &str) -> Option<&str> {
-        self.cdms
-            .iter()
-            .find(|cdm| cdm.key_system == key_system)
-            .and_then(|cdm| cdm.version.as_deref())
+        self.cdms.iter().find(|cdm| cdm.key_system == key_system).and_then(|cdm| cdm.version.as_deref())
     }
 
     /// What changed since `before`. A value that was not observed on either side is no change.
@@ -120,39 +117,14 @@ impl Snapshot {
             };
         let no_order = |_: &str, _: &str| ChangeKind::Change;
         compare("app", Some(&before.app), Some(&self.app), ChangeKind::of_semver);
-        compare(
-            "electron",
-            Some(&before.electron),
-            Some(&self.electron),
-            ChangeKind::of_semver,
-        );
-        compare(
-            "chromium",
-            Some(&before.chromium),
-            Some(&self.chromium),
-            ChangeKind::of_four_parts,
-        );
-        compare(
-            "node",
-            before.node.as_deref(),
-            self.node.as_deref(),
-            ChangeKind::of_semver,
-        );
+        compare("electron", Some(&before.electron), Some(&self.electron), ChangeKind::of_semver);
+        compare("chromium", Some(&before.chromium), Some(&self.chromium), ChangeKind::of_four_parts);
+        compare("node", before.node.as_deref(), self.node.as_deref(), ChangeKind::of_semver);
         compare("os", before.os_name.as_deref(), self.os_name.as_deref(), no_order);
-        compare(
-            "osVersion",
-            before.os_version.as_deref(),
-            self.os_version.as_deref(),
-            no_order,
-        );
+        compare("osVersion", before.os_version.as_deref(), self.os_version.as_deref(), no_order);
         compare("arch", before.arch.as_deref(), self.arch.as_deref(), no_order);
         compare("profile", before.profile.as_deref(), self.profile.as_deref(), no_order);
-        compare(
-            "machine",
-            before.machine_hash.as_deref(),
-            self.machine_hash.as_deref(),
-            no_order,
-        );
+        compare("machine", before.machine_hash.as_deref(), self.machine_hash.as_deref(), no_order);
         for cdm in &self.cdms {
             let from = before.cdm_version(&cdm.key_system);
             if let (Some(from), Some(to)) = (from, cdm.version.as_deref())

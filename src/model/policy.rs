@@ -64,10 +64,7 @@ impl Default for Policy {
 impl Policy {
     pub fn validate(self) -> Result<Self> {
         const DAY_MS: Millis = 86_400_000;
-        let counts = [
-            ("batchSize", self.batch_size, 25),
-            ("licenseConcurrency", self.license_concurrency, 16),
-        ];
+        let counts = [("batchSize", self.batch_size, 25), ("licenseConcurrency", self.license_concurrency, 16)];
         for (field, value, max) in counts {
             if !(1..=max).contains(&value) {
                 return Err(Error::invalid(field, format!("a whole number from 1 to {max}")));
@@ -94,9 +91,7 @@ impl Policy {
     /// The wait after the `attempts`th failure in a row (1 is the first).
     pub fn backoff_ms(&self, attempts: u32) -> Millis {
         let doublings = attempts.saturating_sub(1).min(30);
-        self.backoff_base_ms
-            .saturating_mul(1 << doublings)
-            .min(self.backoff_max_ms)
+        self.backoff_base_ms.saturating_mul(1 << doublings).min(self.backoff_max_ms)
     }
 
     /// When to try again after a failure that the server may have dated. Never beyond `backoff_max_ms`, so that no

@@ -98,9 +98,6 @@ words! {
 impl Reason {
     /// Of a lost session: the CDM no longer holds our licence under the old id. A hollow leftover is still ours.
     pub fn leaves_stale_id(self) -> bool {
-        matches!(
-            self,
-            Self::Gone | Self::ForeignKeys | Self::SystemIdChanged | Self::Released | Self::IdReused
-        )
+        matches!(self, Self::Gone | Self::ForeignKeys | Self::SystemIdChanged | Self::Released | Self::IdReused)
     }
 }

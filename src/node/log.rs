@@ -9,8 +9,5 @@ pub fn init() {
         return;
     };
     // A second environment (a worker thread) finds it set already.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .try_init();
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }

@@ -40,10 +40,7 @@ impl NativeEngine {
     pub async fn open(options: String) -> napi::Result<NativeEngine> {
         let options = parse_json(&options).map_err(coded)?;
         let (engine, report) = Engine::open(options, Arc::new(SystemClock)).await.map_err(coded)?;
-        Ok(Self {
-            engine: Arc::new(engine),
-            launch: json(&report)?,
-        })
+        Ok(Self { engine: Arc::new(engine), launch: json(&report)? })
     }
 
     /// The `LaunchReport` of `open`, as JSON.
@@ -148,9 +145,7 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn end_phase(&self, phase_id: u32, failure: Option<String>) -> napi::Result<()> {
         let refused = || coded(Error::invalid("failure", "an unknown reason"));
-        let failure = failure
-            .map(|word| Reason::parse(&word).ok_or_else(refused))
-            .transpose()?;
+        let failure = failure.map(|word| Reason::parse(&word).ok_or_else(refused)).transpose()?;
         self.engine.end_phase(phase_id.into(), failure);
         Ok(())
     }
@@ -170,11 +165,7 @@ struct CodedError<'a> {
 
 /// The one place where our errors become napi's.
 fn coded(error: Error) -> napi::Error {
-    let coded = CodedError {
-        code: error.code(),
-        message: error.to_string(),
-        field: error.field(),
-    };
+    let coded = CodedError { code: error.code(), message: error.to_string(), field: error.field() };
     napi::Error::from_reason(serde_json::to_string(&coded).unwrap_or_else(|_| error.to_string()))
 }
 

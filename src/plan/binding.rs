@@ -44,8 +44,5 @@ pub fn observe(lane: &Lane, snapshot: &Snapshot, launch: LaunchId) -> Observed {
         profile: part(&before.profile, now.profile),
         machine_hash: part(&before.machine_hash, now.machine_hash),
     };
-    Observed {
-        binding,
-        new_generation,
-    }
+    Observed { binding, new_generation }
 }

@@ -85,9 +85,7 @@ pub fn due(session: &SessionSummary, lane: &LaneFacts, scope: &Scope, urge: Urge
 
     if let Some(pending) = session.pending {
         let verified_now = pending.stage == Stage::Verified
-            && pending
-                .proof
-                .is_some_and(|proof| proof.generation == lane.generation && proof.launch == scope.launch);
+            && pending.proof.is_some_and(|proof| proof.generation == lane.generation && proof.launch == scope.launch);
         let work = if verified_now { Work::Adopt } else { Work::Verify };
         if work == Work::Verify && offline && !clicked {
             return Due::WhenOnline(work);
@@ -96,9 +94,7 @@ pub fn due(session: &SessionSummary, lane: &LaneFacts, scope: &Scope, urge: Urge
     }
 
     let standing = &session.standing;
-    let unchecked_here = standing
-        .checked_generation
-        .is_none_or(|checked| checked < lane.generation);
+    let unchecked_here = standing.checked_generation.is_none_or(|checked| checked < lane.generation);
     let work = match standing.state {
         State::Active if is_trusted(session, lane, scope) => return Due::Nothing(None),
         State::Active => {

@@ -49,11 +49,7 @@ mod tests {
         let machine = probe();
         assert!(machine.os_name.is_some_and(|name| !name.is_empty()));
         assert!(!machine.arch.is_empty());
-        assert_eq!(
-            machine.machine_hash,
-            probe().machine_hash,
-            "two probes of one machine agree"
-        );
+        assert_eq!(machine.machine_hash, probe().machine_hash, "two probes of one machine agree");
         if let (Some(id), Some(hash)) = (machine_id(), machine.machine_hash) {
             assert_eq!(hash.len(), 64);
             assert!(!hash.contains(id.trim()));

@@ -47,17 +47,9 @@ pub fn to_json<T: Serialize>(value: &T) -> String {
 
 /// The three columns of a proof, with their common prefix.
 pub fn proof(row: &Row<'_>) -> Sql<Option<Proof>> {
-    let columns = (
-        row.get("proven_generation")?,
-        row.get("proven_launch")?,
-        row.get("proven_at_ms")?,
-    );
+    let columns = (row.get("proven_generation")?, row.get("proven_launch")?, row.get("proven_at_ms")?);
     match columns {
-        (Some(generation), Some(launch), Some(at_ms)) => Ok(Some(Proof {
-            generation,
-            launch,
-            at_ms,
-        })),
+        (Some(generation), Some(launch), Some(at_ms)) => Ok(Some(Proof { generation, launch, at_ms })),
         (None, None, None) => Ok(None),
         _ => Err(damaged("proven_generation")),
     }

@@ -29,10 +29,7 @@ impl Directory {
         let lock = lock(path, lock_wait)?;
         // SQLite gives its WAL and shared-memory files the mode of the database file.
         open_private(&path.join(DATABASE_FILE))?;
-        Ok(Self {
-            path: path.to_owned(),
-            lock: Mutex::new(Some(lock)),
-        })
+        Ok(Self { path: path.to_owned(), lock: Mutex::new(Some(lock)) })
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
@@ -56,21 +53,15 @@ fn lock(path: &Path, lock_wait: Duration) -> Result<File> {
         }
     }
     let mut holder = open_private(&path.join(HOLDER_FILE))?;
-    let written = holder
-        .set_len(0)
-        .and_then(|()| holder.rewind())
-        .and_then(|()| write!(holder, "{}", std::process::id()));
+    let written =
+        holder.set_len(0).and_then(|()| holder.rewind()).and_then(|()| write!(holder, "{}", std::process::id()));
     written.map_err(|error| from_io(&error))?;
     Ok(file)
 }
 
 fn holder(path: &Path) -> Option<u32> {
     let mut text = String::new();
-    File::open(path.join(HOLDER_FILE))
-        .ok()?
-        .take(16)
-        .read_to_string(&mut text)
-        .ok()?;
+    File::open(path.join(HOLDER_FILE)).ok()?.take(16).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
 }
 

@@ -36,10 +36,7 @@ impl<'c> Rows<'c> {
     }
 
     pub fn sessions_with_key(&self, key_id: KeyId) -> Result<Vec<Session>> {
-        self.sessions(
-            "id IN (SELECT session FROM session_key WHERE key_id = ?1)",
-            [key_id.to_string()],
-        )
+        self.sessions("id IN (SELECT session FROM session_key WHERE key_id = ?1)", [key_id.to_string()])
     }
 
     /// The rows whose pending licence has this session id.
@@ -51,9 +48,8 @@ impl<'c> Rows<'c> {
 
     /// Whether the row once had this session id.
     pub fn had_id(&self, id: RowId, session_id: &str) -> Result<bool> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT 1 FROM past_id WHERE session = ?1 AND session_id = ?2")?;
+        let mut statement =
+            self.connection.prepare_cached("SELECT 1 FROM past_id WHERE session = ?1 AND session_id = ?2")?;
         Ok(statement.exists(params![id, session_id])?)
     }
 
@@ -68,9 +64,7 @@ impl<'c> Rows<'c> {
     }
 
     fn pending(&self, id: RowId) -> Result<Option<Pending>> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT * FROM pending WHERE session = ?1")?;
+        let mut statement = self.connection.prepare_cached("SELECT * FROM pending WHERE session = ?1")?;
         Ok(statement.query_row([id], pending).optional()?)
     }
 
@@ -116,7 +110,8 @@ impl<'c> Rows<'c> {
 
     /// How many active sessions of a lane are not proven in `generation`. Touches only those.
     pub fn count_suspects(&self, lane: LaneId, generation: Generation) -> Result<i64> {
-        let sql = "SELECT (SELECT count(*) FROM session WHERE lane = ?1 AND state = 'active' AND proven_generation IS NULL)
+        let sql =
+            "SELECT (SELECT count(*) FROM session WHERE lane = ?1 AND state = 'active' AND proven_generation IS NULL)
             + (SELECT count(*) FROM session WHERE lane = ?1 AND state = 'active' AND proven_generation < ?2)";
         let mut statement = self.connection.prepare_cached(sql)?;
         Ok(statement.query_row([lane, generation], |row| row.get(0))?)
@@ -169,9 +164,7 @@ impl<'c> Rows<'c> {
     pub fn lane_by_key(&self, key: &LaneKey) -> Result<Option<Lane>> {
         let sql = "SELECT * FROM lane WHERE origin = ?1 AND partition = ?2 AND key_system = ?3";
         let mut statement = self.connection.prepare_cached(sql)?;
-        Ok(statement
-            .query_row([&key.origin, &key.partition, &key.key_system], lane)
-            .optional()?)
+        Ok(statement.query_row([&key.origin, &key.partition, &key.key_system], lane).optional()?)
     }
 
     /// The newest launches first.
@@ -184,11 +177,7 @@ impl<'c> Rows<'c> {
     /// The launch before `id`.
     pub fn launch_before(&self, id: LaunchId) -> Result<Option<Launch>> {
         let sql = "SELECT * FROM launch WHERE id < ?1 ORDER BY id DESC LIMIT 1";
-        Ok(self
-            .connection
-            .prepare_cached(sql)?
-            .query_row([id], launch)
-            .optional()?)
+        Ok(self.connection.prepare_cached(sql)?.query_row([id], launch).optional()?)
     }
 }
 

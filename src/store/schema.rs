@@ -119,10 +119,7 @@ pub fn open(path: &Path) -> Result<Connection> {
         return Err(Error::CorruptDatabase("another application's database".to_owned()));
     }
     if found > SCHEMA_VERSION {
-        return Err(Error::NewerDatabase {
-            found,
-            known: SCHEMA_VERSION,
-        });
+        return Err(Error::NewerDatabase { found, known: SCHEMA_VERSION });
     }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;

@@ -84,9 +84,7 @@ impl<'c> Tx<'c> {
         self.sessions.insert(session.id);
         let sql = "INSERT OR IGNORE INTO past_id (session, session_id)
             SELECT id, session_id FROM session WHERE id = ?1 AND session_id <> ?2";
-        self.connection
-            .prepare_cached(sql)?
-            .execute(params![session.id, session.session_id])?;
+        self.connection.prepare_cached(sql)?.execute(params![session.id, session.session_id])?;
         let standing = &session.standing;
         let sql = "UPDATE session SET session_id = ?2, account = ?3, init_data_type = ?4, init_data = ?5, key_ids = ?6,
             license_url = ?7, capabilities = ?8, last_played_at_ms = ?9, rules = ?10, canary = ?11, metadata = ?12,
@@ -127,9 +125,7 @@ impl<'c> Tx<'c> {
 
     fn save_pending(&mut self, session: &Session) -> Result<()> {
         let Some(pending) = &session.pending else {
-            self.connection
-                .prepare_cached("DELETE FROM pending WHERE session = ?1")?
-                .execute([session.id])?;
+            self.connection.prepare_cached("DELETE FROM pending WHERE session = ?1")?.execute([session.id])?;
             return Ok(());
         };
         let sql = "INSERT OR REPLACE INTO pending (session, session_id, stage, proven_generation, proven_launch,
@@ -163,9 +159,7 @@ impl<'c> Tx<'c> {
 
     pub fn delete_session(&mut self, id: RowId) -> Result<()> {
         self.sessions.insert(id);
-        self.connection
-            .prepare_cached("DELETE FROM session WHERE id = ?1")?
-            .execute([id])?;
+        self.connection.prepare_cached("DELETE FROM session WHERE id = ?1")?.execute([id])?;
         Ok(())
     }
 
@@ -174,10 +168,7 @@ impl<'c> Tx<'c> {
         let sql = "INSERT INTO lane (origin, partition, key_system, generation, binding, binding_launch)
             VALUES (?1, ?2, ?3, 0, '', 0)";
         let key = &lane.key;
-        let id = self
-            .connection
-            .prepare_cached(sql)?
-            .insert(params![key.origin, key.partition, key.key_system])?;
+        let id = self.connection.prepare_cached(sql)?.insert(params![key.origin, key.partition, key.key_system])?;
         self.save_lane(&Lane { id, ..lane.clone() })?;
         Ok(id)
     }
@@ -219,17 +210,13 @@ impl<'c> Tx<'c> {
     pub fn save_debt(&mut self, debt: &Debt) -> Result<()> {
         self.debts.insert(debt.id);
         let sql = "UPDATE debt SET attempts = ?2, next_attempt_at_ms = ?3 WHERE id = ?1";
-        self.connection
-            .prepare_cached(sql)?
-            .execute(params![debt.id, debt.attempts, debt.next_attempt_at_ms])?;
+        self.connection.prepare_cached(sql)?.execute(params![debt.id, debt.attempts, debt.next_attempt_at_ms])?;
         Ok(())
     }
 
     pub fn delete_debt(&mut self, id: DebtId) -> Result<()> {
         self.debts.insert(id);
-        self.connection
-            .prepare_cached("DELETE FROM debt WHERE id = ?1")?
-            .execute([id])?;
+        self.connection.prepare_cached("DELETE FROM debt WHERE id = ?1")?.execute([id])?;
         Ok(())
     }
 

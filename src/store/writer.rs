@@ -38,10 +38,7 @@ impl Writer {
             .name("offline-sessions-writer".to_owned())
             .spawn(move || write_until_closed(connection, receiver, &observer))
             .map_err(|error| Error::Internal(error.to_string()))?;
-        Ok(Self {
-            queue: Mutex::new(Some(sender)),
-            thread: Mutex::new(Some(thread)),
-        })
+        Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
     }
 
     pub async fn run<T: Send + 'static>(

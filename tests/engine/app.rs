@@ -76,8 +76,7 @@ pub fn names(count: usize) -> Vec<String> {
 pub async fn suspects(count: usize) -> App {
     let mut app = App::new().await;
     let names = names(count);
-    app.download(&names.iter().map(String::as_str).collect::<Vec<_>>())
-        .await;
+    app.download(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
     app.update().await;
     let probe = app.next("probe").await;
     app.serve(&probe).await;
@@ -116,10 +115,8 @@ impl App {
 
     /// Makes a licence for each content and puts it as proven.
     pub async fn download(&mut self, contents: &[&str]) -> Vec<StoredSession> {
-        let inputs = contents
-            .iter()
-            .map(|content| proven(input(content, &self.cdm.create(&[key_of(content)]))))
-            .collect();
+        let inputs =
+            contents.iter().map(|content| proven(input(content, &self.cdm.create(&[key_of(content)])))).collect();
         self.put(inputs).await
     }
 
@@ -260,10 +257,7 @@ impl App {
     async fn serve_task(&mut self, phase: &'static str, task: &TaskOrder) {
         let content = content_of(task);
         let id = id_of(task);
-        let scripted = self
-            .script
-            .get_mut(&(phase.to_owned(), content.clone()))
-            .and_then(VecDeque::pop_front);
+        let scripted = self.script.get_mut(&(phase.to_owned(), content.clone())).and_then(VecDeque::pop_front);
         let outcome = match phase {
             "probe" => json!({ "persistentLicense": self.cdm.capability, "witness": self.cdm.witness }),
             "check" | "verify" => self.cdm.check(&id),
@@ -339,10 +333,7 @@ pub fn content_of(task: &TaskOrder) -> String {
 }
 
 pub fn id_of(task: &TaskOrder) -> String {
-    task.session
-        .as_ref()
-        .map(|session| session.session_id.clone())
-        .unwrap_or_default()
+    task.session.as_ref().map(|session| session.session_id.clone()).unwrap_or_default()
 }
 
 /// A phase in words: `check: a b`, `release: 7`.

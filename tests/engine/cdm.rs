@@ -15,12 +15,7 @@ pub struct Cdm {
 
 impl Cdm {
     pub fn new() -> Self {
-        Self {
-            sessions: BTreeMap::new(),
-            witness: None,
-            capability: "supported",
-            last: 0,
-        }
+        Self { sessions: BTreeMap::new(), witness: None, capability: "supported", last: 0 }
     }
 
     /// A new session with these keys; none: no licence came yet.

@@ -46,11 +46,7 @@ async fn a_crash_after_session_created_verifies_before_it_asks_again_with_the_sa
         }
         app.crash().await;
         let trace = app.run().await;
-        assert_eq!(
-            trace[..4],
-            ["probe", "verify: a", "verify: a", "license: a"],
-            "{trace:?}"
-        );
+        assert_eq!(trace[..4], ["probe", "verify: a", "verify: a", "license: a"], "{trace:?}");
         assert_eq!(app.requests, [("a".to_owned(), request)]);
         assert_eq!(app.playable("a"), "offline");
     }
@@ -71,12 +67,7 @@ async fn an_abort_after_session_created_verifies_in_the_same_process() {
     let created = app.cdm.create(&[key_of("a")]);
     app.journal(&license.tasks[0], &created).await.expect("journalled");
     app.end(&license);
-    assert!(
-        app.report(&license.tasks[0], licensed(&created))
-            .await
-            .expect("no error")
-            .stale
-    );
+    assert!(app.report(&license.tasks[0], licensed(&created)).await.expect("no error").stale);
     assert_eq!(app.run().await, ["verify: a", "adopt: a"]);
     assert_eq!(app.playable("a"), "offline");
 }
@@ -97,12 +88,7 @@ async fn a_crash_after_the_verification_verifies_again_and_adopts() {
     let adopt = app.run_until("adopt").await;
     app.crash().await;
     assert_eq!(app.run().await, ["probe", "verify: a", "adopt: a"]);
-    assert!(
-        app.report(&adopt.tasks[0], json!("adopted"))
-            .await
-            .expect("no error")
-            .stale
-    );
+    assert!(app.report(&adopt.tasks[0], json!("adopted")).await.expect("no error").stale);
     assert_eq!((app.playable("a").as_str(), app.requests.len()), ("offline", 1));
 }
 
@@ -159,9 +145,7 @@ async fn a_second_session_created_in_one_task_makes_the_first_a_debt() {
     let first = app.cdm.create(&[]);
     app.journal(&license.tasks[0], &first).await.expect("journalled");
     let second = app.cdm.create(&[key_of("a")]);
-    app.journal(&license.tasks[0], &second)
-        .await
-        .expect("the one repetition after system code 75");
+    app.journal(&license.tasks[0], &second).await.expect("the one repetition after system code 75");
     app.journal(&license.tasks[0], &second).await.expect("said twice");
     app.crash().await;
     assert_eq!(app.run().await, ["probe", "verify: a", "adopt: a", "release: 3"]);

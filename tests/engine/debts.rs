@@ -22,10 +22,7 @@ async fn a_release_that_fails_is_tried_again_with_a_growing_wait() {
         app.wait(next - app.now());
     }
     let cap = app.engine.policy().backoff_max_ms;
-    assert!(
-        waits.is_sorted() && waits[0] < waits[1] && waits.iter().all(|wait| (1..=cap).contains(wait)),
-        "{waits:?}"
-    );
+    assert!(waits.is_sorted() && waits[0] < waits[1] && waits.iter().all(|wait| (1..=cap).contains(wait)), "{waits:?}");
     app.script("release", "1", json!({ "kind": "absent" }));
     assert_eq!(app.run().await, ["release: 1"]);
     app.wait(cap);
@@ -86,9 +83,7 @@ async fn an_id_that_the_cdm_gives_to_a_new_session_is_no_longer_owed() {
     let created = app.cdm.create(&[key_of("b")]);
     assert_eq!(created, "1", "the id that is owed");
     app.journal(&license.tasks[0], &created).await.expect("journalled");
-    app.report(&license.tasks[0], licensed(&created))
-        .await
-        .expect("recorded");
+    app.report(&license.tasks[0], licensed(&created)).await.expect("recorded");
     app.end(&license);
     assert_eq!(app.run().await, ["verify: b", "adopt: b"]);
     assert_eq!(app.playable("b"), "offline");
@@ -109,20 +104,13 @@ async fn a_removed_contents_licence_is_owed_though_a_lost_row_still_names_its_id
     let mut app = App::with_contents(&["lost", "b"]).await;
     app.update().await;
     app.cdm.invalidate();
-    app.script(
-        "license",
-        "lost",
-        json!({ "kind": "refused", "status": 403, "reason": "auth" }),
-    );
+    app.script("license", "lost", json!({ "kind": "refused", "status": 403, "reason": "auth" }));
     // "lost" was session 1. `b` is licensed again, and the CDM, whose ids start over, gives it that id.
     let license = app.run_until("license").await;
     let created = app.cdm.create(&[key_of("b")]);
     assert_eq!(created, "1");
     let task_of = |content: &str| {
-        let found = license
-            .tasks
-            .iter()
-            .find(|task| crate::app::content_of(task) == content);
+        let found = license.tasks.iter().find(|task| crate::app::content_of(task) == content);
         found.expect("both are out")
     };
     let refused = json!({ "kind": "refused", "status": 403, "reason": "auth" });
@@ -136,11 +124,7 @@ async fn a_removed_contents_licence_is_owed_though_a_lost_row_still_names_its_id
     app.run().await;
     remove(&app, "lost").await;
     app.run().await;
-    assert!(
-        app.cdm.sessions.is_empty(),
-        "no row is left, and the CDM holds {:?}",
-        app.cdm.sessions
-    );
+    assert!(app.cdm.sessions.is_empty(), "no row is left, and the CDM holds {:?}", app.cdm.sessions);
 }
 
 #[tokio::test]
@@ -152,9 +136,7 @@ async fn a_failed_licence_under_the_rows_own_old_id_is_owed() {
     let created = app.cdm.create(&[key_of("foreign")]);
     assert_eq!(created, "1", "its old id, which the CDM gives again");
     app.journal(&license.tasks[0], &created).await.expect("journalled");
-    app.report(&license.tasks[0], licensed(&created))
-        .await
-        .expect("recorded");
+    app.report(&license.tasks[0], licensed(&created)).await.expect("recorded");
     app.end(&license);
     app.script("verify", "a", json!({ "kind": "hollow" }));
     app.script("verify", "a", json!({ "kind": "hollow" }));
@@ -164,11 +146,7 @@ async fn a_failed_licence_under_the_rows_own_old_id_is_owed() {
     app.run().await;
     assert_eq!(app.playable("a"), "offline");
     let left: Vec<&String> = app.cdm.sessions.keys().collect();
-    assert_eq!(
-        left,
-        [&app.stored("a").await.session_id],
-        "what was not verified is not left behind"
-    );
+    assert_eq!(left, [&app.stored("a").await.session_id], "what was not verified is not left behind");
 }
 
 #[tokio::test]
@@ -180,11 +158,7 @@ async fn an_old_id_that_is_put_again_and_matches_its_row_is_still_owed() {
     app.reopen().await;
     assert_eq!(app.stored("a").await.session_id, "2");
     app.put(vec![input("a", "1")]).await;
-    assert_eq!(
-        app.stored("a").await.session_id,
-        "2",
-        "an old catalogue entry matches the row"
-    );
+    assert_eq!(app.stored("a").await.session_id, "2", "an old catalogue entry matches the row");
     app.run().await;
     let left: Vec<&String> = app.cdm.sessions.keys().collect();
     assert_eq!(left, ["2"]);
@@ -200,10 +174,7 @@ async fn a_pending_licence_that_was_found_gone_leaves_no_debt() {
     app.crash().await;
     let trace = app.run().await;
     assert_eq!(trace[..3], ["probe", "verify: a", "verify: a"], "{trace:?}");
-    assert!(
-        !trace.iter().any(|phase| phase.starts_with("release")),
-        "found gone: dropped, not owed: {trace:?}"
-    );
+    assert!(!trace.iter().any(|phase| phase.starts_with("release")), "found gone: dropped, not owed: {trace:?}");
 }
 
 #[tokio::test]
@@ -221,12 +192,20 @@ async fn an_id_under_which_a_check_finds_the_row_alive_is_no_longer_owed() {
     app.script("verify", "a", fails);
     let trace = app.run().await;
     assert_eq!(trace[..4], ["probe", "verify: a", "verify: a", "check: a"], "{trace:?}");
-    assert_eq!(
-        (app.playable("a").as_str(), app.stored("a").await.session_id.as_str()),
-        ("offline", "1")
-    );
-    assert!(
-        app.cdm.sessions.contains_key("1"),
-        "a live row's licence was released: {trace:?}"
-    );
+    assert_eq!((app.playable("a").as_str(), app.stored("a").await.session_id.as_str()), ("offline", "1"));
+    assert!(app.cdm.sessions.contains_key("1"), "a live row's licence was released: {trace:?}");
+}
+
+#[tokio::test]
+async fn a_release_dated_by_a_clock_that_ran_years_ahead_does_not_wait_for_years() {
+    const TEN_YEARS_MS: i64 = 10 * 365 * 86_400_000;
+    let mut app = App::with_contents(&["a"]).await;
+    remove(&app, "a").await;
+    app.wait(TEN_YEARS_MS);
+    app.script("release", "1", json!({ "kind": "failed", "message": "" }));
+    assert_eq!(app.run().await, ["release: 1"]);
+    app.wait(-TEN_YEARS_MS);
+    app.reopen().await;
+    app.wait(app.engine.policy().backoff_max_ms);
+    assert_eq!(app.run().await, ["probe", "release: 1"]);
 }

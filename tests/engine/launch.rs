@@ -39,12 +39,7 @@ async fn a_new_app_node_or_os_version_is_reported_and_checks_nothing() {
         let mut app = App::with_contents(&["a"]).await;
         app.platform = crate::app::with(platform(), change);
         app.reopen().await;
-        let reported: Vec<&str> = app
-            .report
-            .changes
-            .iter()
-            .map(|change| change.component.as_str())
-            .collect();
+        let reported: Vec<&str> = app.report.changes.iter().map(|change| change.component.as_str()).collect();
         assert_eq!((reported, app.report.suspects), (vec![component], 0));
         assert_eq!(app.run().await, ["probe"], "{component}");
         assert_eq!(app.playable("a"), "offline");
@@ -67,18 +62,9 @@ async fn each_part_of_the_binding_makes_suspect_and_going_back_does_too() {
         for there_or_back in [crate::app::with(platform(), change.clone()), platform()] {
             app.platform = there_or_back;
             app.reopen().await;
-            let reported: Vec<&str> = app
-                .report
-                .changes
-                .iter()
-                .map(|change| change.component.as_str())
-                .collect();
+            let reported: Vec<&str> = app.report.changes.iter().map(|change| change.component.as_str()).collect();
             assert_eq!((reported, app.report.suspects), (vec![component], 1));
-            assert_eq!(
-                app.says("a"),
-                ["no", "suspect", "new-generation", "wait"],
-                "{component}"
-            );
+            assert_eq!(app.says("a"), ["no", "suspect", "new-generation", "wait"], "{component}");
             assert!(app.stored("a").await.suspect);
             assert_eq!(app.run().await, ["probe", "check: a"], "{component}");
             assert_eq!(app.playable("a"), "offline", "{component}");
@@ -237,19 +223,9 @@ async fn history_has_every_launch_newest_first_with_its_changes() {
     app.wait(5_000);
     app.update().await;
     let history = app.engine.history("{}").await.expect("read");
-    let launches: Vec<(i64, usize)> = history
-        .iter()
-        .map(|launch| (launch.at_ms, launch.changes.len()))
-        .collect();
+    let launches: Vec<(i64, usize)> = history.iter().map(|launch| (launch.at_ms, launch.changes.len())).collect();
     assert_eq!(launches, [(app.now(), 1), (app.now() - 5_000, 0)]);
-    assert_eq!(
-        app.engine.history("{\"limit\":1}").await.map(|found| found.len()),
-        Ok(1)
-    );
-    let refused = app
-        .engine
-        .history("{\"limit\":0}")
-        .await
-        .expect_err("no launch asked for");
+    assert_eq!(app.engine.history("{\"limit\":1}").await.map(|found| found.len()), Ok(1));
+    let refused = app.engine.history("{\"limit\":0}").await.expect_err("no launch asked for");
     assert_eq!(refused.field(), Some("limit"));
 }

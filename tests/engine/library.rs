@@ -14,15 +14,8 @@ async fn find(app: &App, query: Value) -> Vec<String> {
 }
 
 async fn list(app: &App, filter: Value) -> Vec<String> {
-    let found = app
-        .engine
-        .list(parse_json(&filter.to_string()).expect("a filter"))
-        .await;
-    found
-        .expect("read")
-        .into_iter()
-        .map(|session| session.content_id)
-        .collect()
+    let found = app.engine.list(parse_json(&filter.to_string()).expect("a filter")).await;
+    found.expect("read").into_iter().map(|session| session.content_id).collect()
 }
 
 #[tokio::test]
@@ -36,10 +29,7 @@ async fn a_new_row_is_proven_only_with_proven() {
     assert!(!b[0].suspect);
     assert_eq!(b[0].proven_at, Some(app.now()));
     assert_eq!(app.playable("b"), "offline");
-    let bad = with(
-        input("c", "3"),
-        json!({ "proven": { "keyStatuses": { key_of("c"): "status-pending" } } }),
-    );
+    let bad = with(input("c", "3"), json!({ "proven": { "keyStatuses": { key_of("c"): "status-pending" } } }));
     assert!(app.put(vec![bad]).await[0].suspect, "no good key, no proof");
 }
 
@@ -47,19 +37,10 @@ async fn a_new_row_is_proven_only_with_proven() {
 async fn bad_input_is_refused_whole_and_nothing_is_written() {
     let app = App::new().await;
     let bad = with(input("b", "2"), json!({ "keyIds": ["x"] }));
-    let error = app
-        .try_put(vec![input("a", "1"), bad], false)
-        .await
-        .expect_err("refused");
-    assert_eq!(
-        (error.code(), error.field()),
-        ("ERR_INVALID_ARGUMENT", Some("[1].keyIds[0]"))
-    );
+    let error = app.try_put(vec![input("a", "1"), bad], false).await.expect_err("refused");
+    assert_eq!((error.code(), error.field()), ("ERR_INVALID_ARGUMENT", Some("[1].keyIds[0]")));
     assert_eq!(app.list().await.len(), 0);
-    for call in [
-        app.engine.verdict(String::new()).map(|_| ()),
-        app.engine.want(String::new()).await,
-    ] {
+    for call in [app.engine.verdict(String::new()).map(|_| ()), app.engine.want(String::new()).await] {
         assert_eq!(call.expect_err("no content id").field(), Some("contentId"));
     }
     assert!(app.engine.remove_content(String::new()).await.is_err());
@@ -69,13 +50,8 @@ async fn bad_input_is_refused_whole_and_nothing_is_written() {
 async fn put_matches_on_lane_content_and_session_id() {
     let mut app = App::new().await;
     let first = app.put(vec![proven(input("a", "1"))]).await.remove(0);
-    let again = app
-        .put(vec![with(
-            input("a", "1"),
-            json!({ "lastPlayedAt": 5, "metadata": { "x": 1 } }),
-        )])
-        .await
-        .remove(0);
+    let again =
+        app.put(vec![with(input("a", "1"), json!({ "lastPlayedAt": 5, "metadata": { "x": 1 } }))]).await.remove(0);
     assert_eq!((again.id, again.last_played_at), (first.id, Some(5)));
     assert!(!again.suspect, "what it has proven stays proven");
     let others = [
@@ -100,11 +76,7 @@ async fn an_id_that_the_row_once_had_matches_it_unless_it_is_proven_anew() {
     let row = app.stored("a").await;
     assert_eq!(row.session_id, "2", "it was hollow, and licensed again");
     let stale = app.put(vec![input("a", "1")]).await.remove(0);
-    assert_eq!(
-        (stale.id, stale.session_id.as_str()),
-        (row.id, "2"),
-        "an old catalogue entry"
-    );
+    assert_eq!((stale.id, stale.session_id.as_str()), (row.id, "2"), "an old catalogue entry");
     let fresh = app.put(vec![proven(input("a", "1"))]).await.remove(0);
     assert_ne!(fresh.id, row.id);
 }
@@ -130,11 +102,7 @@ async fn what_is_put_again_replaces_what_was_put_before_and_what_is_left_out_sta
 async fn key_ids_that_are_put_for_a_row_never_proven_are_expected_from_then_on() {
     let mut app = App::new().await;
     let id = app.cdm.create(&[key_of("somebody else's")]);
-    app.put(vec![with(
-        input("a", &id),
-        json!({ "keyIds": null, "initData": null, "initDataType": null }),
-    )])
-    .await;
+    app.put(vec![with(input("a", &id), json!({ "keyIds": null, "initData": null, "initDataType": null }))]).await;
     let row = app.put(vec![input("a", &id)]).await.remove(0);
     let expected: Vec<String> = row.key_ids.iter().map(ToString::to_string).collect();
     assert_eq!(expected, [key_of("a")]);
@@ -146,9 +114,7 @@ async fn key_ids_that_are_put_for_a_row_never_proven_are_expected_from_then_on()
 async fn replace_removes_the_contents_other_sessions_and_owes_their_ids() {
     let mut app = App::with_contents(&["a", "b"]).await;
     let id = app.cdm.create(&[key_of("a")]);
-    app.try_put(vec![proven(input("a", &id))], true)
-        .await
-        .expect("good input");
+    app.try_put(vec![proven(input("a", &id))], true).await.expect("good input");
     assert_eq!(app.stored("a").await.session_id, id);
     assert_eq!(app.playable("b"), "offline", "other contents are left alone");
     assert_eq!(app.run().await, ["release: 1"]);
@@ -166,11 +132,7 @@ async fn without_replace_a_content_has_all_its_sessions_and_the_worst_decides() 
 #[tokio::test]
 async fn list_narrows_and_find_knows_contents_key_ids_and_init_data() {
     let mut app = App::with_contents(&["a", "b"]).await;
-    app.put(vec![with(
-        input("c", "9"),
-        json!({ "account": "me", "partition": "persist:c" }),
-    )])
-    .await;
+    app.put(vec![with(input("c", "9"), json!({ "account": "me", "partition": "persist:c" }))]).await;
     assert_eq!(list(&app, json!({})).await, ["a", "b", "c"]);
     assert_eq!(list(&app, json!({ "contentId": "b" })).await, ["b"]);
     assert_eq!(list(&app, json!({ "account": "me" })).await, ["c"]);
@@ -178,19 +140,10 @@ async fn list_narrows_and_find_knows_contents_key_ids_and_init_data() {
     assert_eq!(list(&app, json!({ "suspect": true })).await, ["c"]);
     assert_eq!(list(&app, json!({ "state": "lost" })).await, [""; 0]);
     assert_eq!(find(&app, json!({ "contentId": "a" })).await, ["a"]);
-    assert_eq!(
-        find(&app, json!({ "keyIds": [key_of("c"), key_of("a")] })).await,
-        ["a", "c"]
-    );
+    assert_eq!(find(&app, json!({ "keyIds": [key_of("c"), key_of("a")] })).await, ["a", "c"]);
     let init_data = input("b", "x")["initData"].clone();
-    assert_eq!(
-        find(&app, json!({ "initData": init_data, "initDataType": "keyids" })).await,
-        ["b"]
-    );
-    assert_eq!(
-        find(&app, json!({ "contentId": "a", "keyIds": [key_of("c")] })).await,
-        [""; 0]
-    );
+    assert_eq!(find(&app, json!({ "initData": init_data, "initDataType": "keyids" })).await, ["b"]);
+    assert_eq!(find(&app, json!({ "contentId": "a", "keyIds": [key_of("c")] })).await, [""; 0]);
 }
 
 #[tokio::test]
@@ -200,13 +153,8 @@ async fn unready_is_everything_that_would_not_play_offline() {
     app.put(vec![input("c", "9")]).await;
     app.update().await;
     app.poll().await;
-    let unready: Vec<String> = app
-        .engine
-        .unready()
-        .expect("read")
-        .into_iter()
-        .map(|verdict| verdict.content_id)
-        .collect();
+    let unready: Vec<String> =
+        app.engine.unready().expect("read").into_iter().map(|verdict| verdict.content_id).collect();
     assert_eq!(unready, ["a", "b", "c"]);
 }
 
@@ -223,10 +171,7 @@ async fn after_close_every_call_says_closed_and_verdicts_go_on() {
     let app = App::with_contents(&["a"]).await;
     app.engine.close().await.expect("closed");
     app.engine.close().await.expect("closed twice");
-    assert_eq!(
-        app.try_put(vec![input("b", "2")], false).await.map(|_| ()),
-        Err(Error::Closed)
-    );
+    assert_eq!(app.try_put(vec![input("b", "2")], false).await.map(|_| ()), Err(Error::Closed));
     assert_eq!(app.engine.remove_content("a".to_owned()).await, Err(Error::Closed));
     assert_eq!(app.engine.history("{}").await.map(|_| ()), Err(Error::Closed));
     assert_eq!(app.playable("a"), "offline");
@@ -242,40 +187,22 @@ async fn id_of_a_is_put_for_b(newer: Value) -> App {
 #[tokio::test]
 async fn an_id_put_as_proven_for_another_content_proves_the_older_row_lost_and_its_lane_suspect() {
     let app = id_of_a_is_put_for_b(proven(input("b", "1"))).await;
-    assert_eq!(
-        app.stored("a").await.reason.map(|reason| reason.as_str()),
-        Some("id-reused")
-    );
+    assert_eq!(app.stored("a").await.reason.map(|reason| reason.as_str()), Some("id-reused"));
     assert_eq!(app.says("a")[..2], ["no", "lost"]);
-    assert_eq!(
-        app.says("c"),
-        ["no", "suspect", "new-generation", "wait"],
-        "it was proven in this generation"
-    );
+    assert_eq!(app.says("c"), ["no", "suspect", "new-generation", "wait"], "it was proven in this generation");
     assert_eq!(app.playable("b"), "offline");
 }
 
 #[tokio::test]
 async fn an_id_put_unproven_for_another_content_proves_nothing_until_it_is_checked() {
     let mut app = id_of_a_is_put_for_b(input("b", "1")).await;
-    assert_eq!(
-        [app.playable("a"), app.playable("c")],
-        ["offline", "offline"],
-        "docs/adr/0003"
-    );
+    assert_eq!([app.playable("a"), app.playable("c")], ["offline", "offline"], "docs/adr/0003");
     assert_eq!(app.says("b")[1..3], ["suspect", "never-proven"]);
-    assert_eq!(
-        app.run().await,
-        ["check: b", "check: b", "license: b", "verify: b", "adopt: b"]
-    );
+    assert_eq!(app.run().await, ["check: b", "check: b", "license: b", "verify: b", "adopt: b"]);
     for content in ["a", "b", "c"] {
         assert_eq!(app.playable(content), "offline");
     }
-    assert_eq!(
-        app.cdm.sessions["1"],
-        [key_of("a")],
-        "what is under the old id is not ours to release"
-    );
+    assert_eq!(app.cdm.sessions["1"], [key_of("a")], "what is under the old id is not ours to release");
 }
 
 #[tokio::test]
@@ -285,12 +212,6 @@ async fn one_licence_never_proves_two_contents() {
     app.put(vec![with(input("b", "1"), unknown_keys)]).await;
     app.engine.want("b".to_owned()).await.expect("a content id");
     app.run().await;
-    let offline = [app.playable("a"), app.playable("b")]
-        .iter()
-        .filter(|playable| *playable == "offline")
-        .count();
-    assert!(
-        offline <= 1,
-        "both would play from session 1, which holds the key of one"
-    );
+    let offline = [app.playable("a"), app.playable("b")].iter().filter(|playable| *playable == "offline").count();
+    assert!(offline <= 1, "both would play from session 1, which holds the key of one");
 }

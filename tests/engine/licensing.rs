@@ -21,17 +21,10 @@ async fn gone_is_rechecked_alone_licensed_verified_adopted_and_proven() {
     app.update().await;
     app.cdm.lose("1");
     let trace = app.run().await;
-    assert_eq!(
-        trace,
-        ["probe", "check: a b", "check: a", "license: a", "verify: a", "adopt: a"]
-    );
+    assert_eq!(trace, ["probe", "check: a b", "check: a", "license: a", "verify: a", "adopt: a"]);
     assert_eq!(app.says("a"), ["offline", "proven", "—", "play"]);
     assert_eq!(app.stored("a").await.session_id, "3");
-    assert_eq!(
-        app.cdm.sessions.len(),
-        2,
-        "nothing of ours was left under the old id to release"
-    );
+    assert_eq!(app.cdm.sessions.len(), 2, "nothing of ours was left under the old id to release");
     let counters = app.poll().await.counters;
     assert_eq!((counters.checked, counters.proven, counters.lost), (2, 1, 1));
     assert_eq!((counters.licensed, counters.adopted, counters.released), (1, 1, 0));
@@ -96,11 +89,7 @@ async fn an_expired_licence_stays_where_the_policy_keeps_it_until_somebody_click
 async fn our_clock_only_makes_suspect() {
     let mut app = App::new().await;
     let id = app.cdm.create(&[key_of("a")]);
-    app.put(vec![with(
-        proven(input("a", &id)),
-        json!({ "expiration": app.now() + 1_000 }),
-    )])
-    .await;
+    app.put(vec![with(proven(input("a", &id)), json!({ "expiration": app.now() + 1_000 }))]).await;
     app.run().await;
     app.wait(1_000);
     assert_eq!(app.playable("a"), "offline", "proven in this launch");
@@ -115,22 +104,14 @@ async fn our_clock_only_makes_suspect() {
 async fn a_renewed_licence_is_held_to_the_keys_that_it_lists() {
     let mut app = App::new().await;
     let id = app.cdm.create(&[key_of("a"), key_of("uhd")]);
-    app.put(vec![proven(with(
-        input("a", &id),
-        json!({ "keyIds": [key_of("a"), key_of("uhd")] }),
-    ))])
-    .await;
+    app.put(vec![proven(with(input("a", &id), json!({ "keyIds": [key_of("a"), key_of("uhd")] })))]).await;
     app.run().await;
     app.cdm.invalidate();
     app.update().await;
     app.run().await;
     assert_eq!(app.playable("a"), "offline");
     let expected: Vec<String> = app.stored("a").await.key_ids.iter().map(ToString::to_string).collect();
-    assert_eq!(
-        expected,
-        [key_of("a")],
-        "UHD keys are never given to persistent sessions"
-    );
+    assert_eq!(expected, [key_of("a")], "UHD keys are never given to persistent sessions");
     app.update().await;
     assert_eq!(app.run().await, ["probe", "check: a"]);
 }
@@ -138,10 +119,7 @@ async fn a_renewed_licence_is_held_to_the_keys_that_it_lists() {
 #[tokio::test]
 async fn a_licence_needs_its_journal_entry() {
     let (app, license) = lost_and_out().await;
-    let error = app
-        .report(&license.tasks[0], licensed("9"))
-        .await
-        .expect_err("never journalled");
+    let error = app.report(&license.tasks[0], licensed("9")).await.expect_err("never journalled");
     assert_eq!(error.field(), Some("sessionId"));
     assert_eq!(app.stored("a").await.session_id, "1");
 }
@@ -151,10 +129,7 @@ async fn a_journal_for_a_task_that_was_taken_back_is_refused_so_that_the_driver_
     let (app, license) = lost_and_out().await;
     app.end(&license);
     assert_eq!(app.journal(&license.tasks[0], "3").await, Err(Error::NotFound));
-    assert_eq!(
-        app.journal(&license.tasks[0], "").await.map_err(|error| error.code()),
-        Err("ERR_INVALID_ARGUMENT")
-    );
+    assert_eq!(app.journal(&license.tasks[0], "").await.map_err(|error| error.code()), Err("ERR_INVALID_ARGUMENT"));
 }
 
 #[tokio::test]
@@ -164,11 +139,7 @@ async fn the_request_id_stays_the_same_until_a_licence_is_adopted_or_refused() {
     app.cdm.invalidate();
     app.script("license", "a", json!({ "kind": "unreachable" }));
     app.script("license", "a", json!({ "kind": "server-error", "status": 500 }));
-    app.script(
-        "license",
-        "a",
-        json!({ "kind": "refused", "status": 403, "reason": "concurrency" }),
-    );
+    app.script("license", "a", json!({ "kind": "refused", "status": 403, "reason": "concurrency" }));
     for _ in 0..4 {
         app.run().await;
         app.wait(86_400_000);
@@ -189,19 +160,14 @@ async fn a_late_licence_after_a_time_out_is_verified_and_adopted_instead_of_paid
     let (mut app, license) = lost_and_out().await;
     let created = app.cdm.create(&[]);
     app.journal(&license.tasks[0], &created).await.expect("journalled");
-    app.report(&license.tasks[0], json!({ "kind": "timeout" }))
-        .await
-        .expect("recorded");
+    app.report(&license.tasks[0], json!({ "kind": "timeout" })).await.expect("recorded");
     app.end(&license);
     assert_eq!(app.says("a"), ["no", "lost", "timeout", "wait"]);
     assert_eq!(app.run().await, [""; 0], "after its backoff");
     app.cdm.sessions.insert(created.clone(), vec![key_of("a")]);
     app.wait(app.engine.policy().backoff_base_ms);
     assert_eq!(app.run().await, ["verify: a", "adopt: a"]);
-    assert_eq!(
-        (app.playable("a"), app.stored("a").await.session_id),
-        ("offline".to_owned(), created)
-    );
+    assert_eq!((app.playable("a"), app.stored("a").await.session_id), ("offline".to_owned(), created));
     assert_eq!(app.requests.len(), 0);
 }
 
@@ -211,9 +177,7 @@ async fn a_time_out_whose_licence_never_came_is_asked_for_again_under_the_same_r
     let request = license.tasks[0].request_id.clone();
     let created = app.cdm.create(&[]);
     app.journal(&license.tasks[0], &created).await.expect("journalled");
-    app.report(&license.tasks[0], json!({ "kind": "timeout" }))
-        .await
-        .expect("recorded");
+    app.report(&license.tasks[0], json!({ "kind": "timeout" })).await.expect("recorded");
     app.end(&license);
     app.wait(app.engine.policy().backoff_base_ms);
     let trace = app.run().await;
@@ -225,9 +189,7 @@ async fn a_time_out_whose_licence_never_came_is_asked_for_again_under_the_same_r
 #[tokio::test]
 async fn a_time_out_before_anything_was_created_is_asked_for_again_after_its_backoff() {
     let (mut app, license) = lost_and_out().await;
-    app.report(&license.tasks[0], json!({ "kind": "timeout" }))
-        .await
-        .expect("recorded");
+    app.report(&license.tasks[0], json!({ "kind": "timeout" })).await.expect("recorded");
     app.end(&license);
     assert_eq!(app.run().await, [""; 0]);
     app.wait(app.engine.policy().backoff_base_ms);
@@ -245,10 +207,7 @@ async fn a_new_licence_that_does_not_show_its_keys_blocks_and_is_never_asked_for
     assert_eq!(trace[0], "verify: a", "once more, alone");
     assert!(!trace.iter().any(|phase| phase.starts_with("license")), "{trace:?}");
     assert_eq!(app.says("a"), ["no", "blocked", "unverified", "wait"]);
-    assert_eq!(
-        app.verdict("a").retry_at,
-        Some(app.now() + app.engine.policy().backoff_base_ms)
-    );
+    assert_eq!(app.verdict("a").retry_at, Some(app.now() + app.engine.policy().backoff_base_ms));
 }
 
 #[tokio::test]
@@ -271,10 +230,7 @@ async fn a_licence_that_the_cdm_rejects_blocks_with_a_backoff_that_grows() {
 
 #[tokio::test]
 async fn an_adoption_that_cannot_be_done_now_stays_pending_and_is_done_later() {
-    for (outcome, reason) in [
-        ("catalogue-changed", "catalogue-changed"),
-        ("open-in-player", "open-in-player"),
-    ] {
+    for (outcome, reason) in [("catalogue-changed", "catalogue-changed"), ("open-in-player", "open-in-player")] {
         let (mut app, license) = lost_and_out().await;
         app.script("adopt", "a", json!(outcome));
         app.serve(&license).await;
@@ -343,24 +299,12 @@ async fn an_id_given_again_while_journalling_proves_the_older_row_lost_and_the_l
     let created = app.cdm.create(&[key_of("a")]);
     assert_eq!(created, app.stored("b").await.session_id);
     app.journal(&license.tasks[0], &created).await.expect("journalled");
-    assert_eq!(
-        app.stored("b").await.reason.map(|reason| reason.as_str()),
-        Some("id-reused")
-    );
-    assert_eq!(
-        app.says("c"),
-        ["no", "suspect", "new-generation", "wait"],
-        "at once, before any licence"
-    );
-    app.report(&license.tasks[0], licensed(&created))
-        .await
-        .expect("recorded");
+    assert_eq!(app.stored("b").await.reason.map(|reason| reason.as_str()), Some("id-reused"));
+    assert_eq!(app.says("c"), ["no", "suspect", "new-generation", "wait"], "at once, before any licence");
+    app.report(&license.tasks[0], licensed(&created)).await.expect("recorded");
     app.end(&license);
     let trace = app.run().await;
-    assert!(
-        !trace.iter().any(|phase| phase.starts_with("release")),
-        "no id that a live row holds: {trace:?}"
-    );
+    assert!(!trace.iter().any(|phase| phase.starts_with("release")), "no id that a live row holds: {trace:?}");
     for content in ["a", "b", "c"] {
         assert_eq!(app.playable(content), "offline", "{trace:?}");
     }
@@ -371,11 +315,7 @@ async fn an_id_given_again_while_journalling_proves_the_older_row_lost_and_the_l
 #[tokio::test]
 async fn an_id_given_again_that_was_not_proven_in_this_generation_leaves_the_others_alone() {
     let mut app = App::with_contents(&["a", "b"]).await;
-    app.put(vec![with(
-        input("old", "7"),
-        json!({ "initData": null, "initDataType": null }),
-    )])
-    .await;
+    app.put(vec![with(input("old", "7"), json!({ "initData": null, "initDataType": null }))]).await;
     app.script("check", "a", json!({ "kind": "gone" }));
     app.script("check", "a", json!({ "kind": "gone" }));
     app.update().await;
@@ -390,11 +330,7 @@ async fn a_lost_session_is_checked_once_in_a_new_generation_before_it_is_license
     let mut app = App::with_contents(&["a", "b"]).await;
     app.update().await;
     app.cdm.lose("1");
-    app.script(
-        "license",
-        "a",
-        json!({ "kind": "refused", "status": 403, "reason": "auth" }),
-    );
+    app.script("license", "a", json!({ "kind": "refused", "status": 403, "reason": "auth" }));
     app.run().await;
     assert_eq!(app.says("a"), ["no", "blocked", "auth", "sign-in"]);
     app.reopen().await;
@@ -415,9 +351,6 @@ async fn a_task_carries_what_a_driver_needs() {
     let session = task.session.as_ref().expect("a session");
     let given = input("a", "1");
     assert_eq!(session.init_data.as_deref(), given["initData"].as_str());
-    assert_eq!(
-        (session.init_data_type.as_deref(), session.lane.origin.as_str()),
-        (Some("keyids"), "app://bundle")
-    );
+    assert_eq!((session.init_data_type.as_deref(), session.lane.origin.as_str()), (Some("keyids"), "app://bundle"));
     assert_eq!(session.key_status_wait_ms, app.engine.policy().key_status_wait_ms);
 }

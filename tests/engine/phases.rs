@@ -16,10 +16,7 @@ async fn twenty_six_sessions_make_two_batches() {
     app.serve(&first).await;
     assert_eq!(app.run().await, ["check: t25"]);
     let rest = app.poll().await;
-    assert_eq!(
-        (rest.counters.checked, rest.counters.proven, rest.remaining),
-        (26, 26, 0)
-    );
+    assert_eq!((rest.counters.checked, rest.counters.proven, rest.remaining), (26, 26, 0));
 }
 
 #[tokio::test]
@@ -57,11 +54,7 @@ async fn what_somebody_waits_for_is_licensed_before_the_rest_is_checked() {
     let first = app.next("check").await;
     app.serve(&first).await;
     let trace = [app.next("check").await];
-    assert_eq!(
-        trace[0].tasks.iter().map(content_of).collect::<Vec<_>>(),
-        ["t59"],
-        "alone"
-    );
+    assert_eq!(trace[0].tasks.iter().map(content_of).collect::<Vec<_>>(), ["t59"], "alone");
     app.serve(&trace[0]).await;
     for phase in ["license", "verify", "adopt"] {
         let order = app.next(phase).await;
@@ -102,12 +95,7 @@ async fn sessions_of_different_configurations_go_in_different_phases() {
     assert_eq!(app.run().await, ["probe", "check: a c", "check: b d"]);
     app.cdm.invalidate();
     app.update().await;
-    let licences: Vec<String> = app
-        .run()
-        .await
-        .into_iter()
-        .filter(|phase| phase.starts_with("license"))
-        .collect();
+    let licences: Vec<String> = app.run().await.into_iter().filter(|phase| phase.starts_with("license")).collect();
     assert_eq!(licences, ["license: a c", "license: b d"]);
 }
 
@@ -116,11 +104,7 @@ async fn a_check_is_asked_with_the_stored_configuration() {
     let mut app = App::new().await;
     let id = app.cdm.create(&[key_of("a")]);
     let video = json!([{ "contentType": "video/mp4", "robustness": "SW_SECURE_DECODE", "encryptionScheme": "cbcs" }]);
-    app.put(vec![with(
-        input("a", &id),
-        json!({ "capabilities": { "video": video } }),
-    )])
-    .await;
+    app.put(vec![with(input("a", &id), json!({ "capabilities": { "video": video } }))]).await;
     app.run_until("check").await;
     app.reopen().await;
     let check = app.run_until("check").await;
@@ -136,18 +120,11 @@ async fn lanes_work_side_by_side() {
     let other = with(input("b", &id), json!({ "partition": "persist:b" }));
     app.put(vec![proven(input("a", &id)), proven(other)]).await;
     let poll = app.poll().await;
-    let lanes: Vec<(&str, &str)> = poll
-        .phases
-        .iter()
-        .map(|order| (order.phase, order.lane.partition.as_str()))
-        .collect();
+    let lanes: Vec<(&str, &str)> =
+        poll.phases.iter().map(|order| (order.phase, order.lane.partition.as_str())).collect();
     assert_eq!(lanes, [("probe", ""), ("probe", "persist:b")]);
     assert_eq!(poll.running, 2);
-    assert_eq!(
-        app.playable("a"),
-        "offline",
-        "the same id in another lane is another session"
-    );
+    assert_eq!(app.playable("a"), "offline", "the same id in another lane is another session");
     assert_eq!(app.playable("b"), "offline");
 }
 
@@ -183,11 +160,7 @@ async fn stale_and_duplicate_outcomes_change_nothing() {
     app.reopen().await;
     let other_launch = app.report(&again.tasks[0], gone).await.expect("no error");
     assert!(other_launch.stale, "a task id means nothing to the next process");
-    assert_eq!(
-        app.run().await,
-        ["probe", "check: t01"],
-        "first of two checks in a batch, not alone"
-    );
+    assert_eq!(app.run().await, ["probe", "check: t01"], "first of two checks in a batch, not alone");
 }
 
 #[tokio::test]
@@ -207,11 +180,7 @@ async fn two_outcomes_at_once_are_recorded_as_one() {
 async fn an_outcome_that_cannot_be_read_is_refused_and_leaves_the_task_out() {
     let app = suspects(1).await;
     let check = app.next("check").await;
-    for bad in [
-        json!({ "kind": "splendid" }),
-        json!({}),
-        json!({ "kind": "loaded", "keyStatuses": 1 }),
-    ] {
+    for bad in [json!({ "kind": "splendid" }), json!({}), json!({ "kind": "loaded", "keyStatuses": 1 })] {
         let error = app.report(&check.tasks[0], bad).await.expect_err("no outcome");
         assert_eq!(error.code(), "ERR_INVALID_ARGUMENT");
         assert!(error.field().is_some_and(|field| field.starts_with("outcome")));
@@ -238,11 +207,6 @@ async fn rechecks_are_phases_of_one_session_after_the_rest_of_the_batch() {
     let mut app = suspects(30).await;
     app.script("check", "t00", json!({ "kind": "hollow" }));
     app.script("check", "t01", json!({ "kind": "gone" }));
-    let sizes: Vec<usize> = app
-        .run()
-        .await
-        .iter()
-        .map(|phase| phase.split(' ').count() - 1)
-        .collect();
+    let sizes: Vec<usize> = app.run().await.iter().map(|phase| phase.split(' ').count() - 1).collect();
     assert_eq!(sizes, [25, 5, 1, 1]);
 }

@@ -143,11 +143,7 @@ async fn a_probe_asks_for_what_debts_were_recorded_with_too() {
     let mut app = App::new().await;
     let id = app.cdm.create(&[key_of("a")]);
     let video = json!([{ "contentType": "video/mp4", "robustness": "SW_SECURE_DECODE" }]);
-    app.put(vec![proven(with(
-        input("a", &id),
-        json!({ "capabilities": { "video": video } }),
-    ))])
-    .await;
+    app.put(vec![proven(with(input("a", &id), json!({ "capabilities": { "video": video } })))]).await;
     app.engine.remove_content("a".to_owned()).await.expect("removed");
     let probe = app.next("probe").await;
     let asked = serde_json::to_value(&probe.configurations).expect("plain values");

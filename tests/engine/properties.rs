@@ -6,17 +6,10 @@ use proptest::test_runner::TestRunner;
 use crate::world::{CONTENTS, Op, World, op};
 
 fn run(lies: bool, property: impl Fn(&[Op]) -> Result<(), TestCaseError>) {
-    let mut runner = TestRunner::new(ProptestConfig {
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    });
+    let mut runner = TestRunner::new(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() });
     let lives = prop::collection::vec(op(lies), 1..40);
     let failure = runner.run(&lives, |ops| property(&ops)).err();
-    assert!(
-        failure.is_none(),
-        "{}",
-        failure.map_or(String::new(), |error| error.to_string())
-    );
+    assert!(failure.is_none(), "{}", failure.map_or(String::new(), |error| error.to_string()));
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {

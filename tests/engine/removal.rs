@@ -79,10 +79,7 @@ async fn removed_while_its_licence_is_under_way() {
     app.journal(&license.tasks[0], &created).await.expect("journalled");
     remove(&app).await;
     app.cdm.sessions.insert(created.clone(), vec![key_of("a")]);
-    let done = app
-        .report(&license.tasks[0], licensed(&created))
-        .await
-        .expect("no error");
+    let done = app.report(&license.tasks[0], licensed(&created)).await.expect("no error");
     assert_eq!(done.changed.len(), 0);
     app.end(&license);
     only_b_is_left(app, &["release: 1 3"]).await;
@@ -123,9 +120,7 @@ async fn removed_and_put_again_while_its_licence_is_under_way_is_another_row() {
     app.journal(&license.tasks[0], &created).await.expect("journalled");
     remove(&app).await;
     let fresh = app.download(&["a"]).await.remove(0);
-    app.report(&license.tasks[0], licensed(&created))
-        .await
-        .expect("no error");
+    app.report(&license.tasks[0], licensed(&created)).await.expect("no error");
     app.end(&license);
     assert_eq!(app.run().await, ["release: 1 3"]);
     assert_eq!(app.stored("a").await.id, fresh.id);
@@ -135,10 +130,7 @@ async fn removed_and_put_again_while_its_licence_is_under_way_is_another_row() {
 #[tokio::test]
 async fn removing_what_is_not_there_is_fine() {
     let app = app().await;
-    app.engine
-        .remove_content("never heard of".to_owned())
-        .await
-        .expect("fine");
+    app.engine.remove_content("never heard of".to_owned()).await.expect("fine");
     remove(&app).await;
     remove(&app).await;
     assert_eq!(app.list().await.len(), 1);
@@ -149,9 +141,6 @@ async fn a_late_outcome_of_a_removed_row_is_no_error() {
     let mut app = app().await;
     let check = app.run_until("check").await;
     remove(&app).await;
-    let done = app
-        .report(&check.tasks[0], json!({ "kind": "timeout" }))
-        .await
-        .expect("no error");
+    let done = app.report(&check.tasks[0], json!({ "kind": "timeout" })).await.expect("no error");
     assert_eq!((done.stale, done.changed.len()), (false, 0));
 }

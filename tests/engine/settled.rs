@@ -19,10 +19,7 @@ async fn what_is_proven_or_unknown_is_settled_once_the_lane_was_probed() {
     assert!(app.engine.settled("never heard of"));
     app.reopen().await;
     app.engine.want("a".to_owned()).await.expect("a content id");
-    assert!(
-        !app.engine.settled("a"),
-        "the first probe of this launch is outstanding"
-    );
+    assert!(!app.engine.settled("a"), "the first probe of this launch is outstanding");
     let probe = app.next("probe").await;
     assert!(!app.engine.settled("a"));
     app.serve(&probe).await;
@@ -48,15 +45,9 @@ async fn nothing_is_settled_between_the_first_check_and_the_adoption() {
 #[tokio::test]
 async fn a_bad_answer_settles_too() {
     let answers = [
-        (
-            json!({ "kind": "refused", "status": 403, "reason": "geo" }),
-            ["no", "blocked", "geo"],
-        ),
+        (json!({ "kind": "refused", "status": 403, "reason": "geo" }), ["no", "blocked", "geo"]),
         (json!({ "kind": "unreachable" }), ["no", "lost", "unreachable"]),
-        (
-            json!({ "kind": "server-error", "status": 500 }),
-            ["no", "lost", "server-error"],
-        ),
+        (json!({ "kind": "server-error", "status": 500 }), ["no", "lost", "server-error"]),
         (
             json!({ "kind": "rejected", "name": "TypeError", "message": "", "systemCode": null }),
             ["no", "blocked", "rejected"],
@@ -131,11 +122,7 @@ async fn observe_settles_at_once() {
 async fn that_a_content_was_wanted_is_forgotten_when_it_is_settled() {
     let mut app = wanted(&["a"]).await;
     app.connect(Connectivity::Offline);
-    app.script(
-        "check",
-        "a",
-        json!({ "kind": "rejected", "name": "X", "message": "", "systemCode": 70 }),
-    );
+    app.script("check", "a", json!({ "kind": "rejected", "name": "X", "message": "", "systemCode": 70 }));
     app.run().await;
     assert!(app.engine.settled("a"));
     app.wait(86_400_000);

@@ -19,11 +19,7 @@ async fn offline_defers_licences_and_checks() {
     let rest = app.poll().await;
     assert_eq!((rest.deferred, rest.next_poll_at), (1, None));
     app.connect(Connectivity::Unknown);
-    assert_eq!(
-        app.run().await,
-        ["license: a", "verify: a", "adopt: a"],
-        "unknown is treated as online"
-    );
+    assert_eq!(app.run().await, ["license: a", "verify: a", "adopt: a"], "unknown is treated as online");
 }
 
 #[tokio::test]
@@ -41,11 +37,7 @@ async fn a_click_is_checked_offline_too_where_nothing_is_left_to_lose() {
 async fn what_cannot_be_licensed_again_is_checked_on_a_click_only() {
     let mut app = App::new().await;
     let id = app.cdm.create(&[key_of("a")]);
-    app.put(vec![with(
-        proven(input("a", &id)),
-        json!({ "initData": null, "initDataType": null }),
-    )])
-    .await;
+    app.put(vec![with(proven(input("a", &id)), json!({ "initData": null, "initDataType": null }))]).await;
     app.update().await;
     assert_eq!(app.run().await, ["probe"]);
     assert_eq!(app.says("a"), ["try", "suspect", "no-license-data", "try"]);
@@ -114,11 +106,7 @@ async fn a_second_strike_counts_in_another_run_and_sixty_seconds_later() {
         let check = app.next("check").await;
         app.serve(&check).await;
         let state = app.stored("t00").await.state.as_str();
-        assert_eq!(
-            state == "lost",
-            lost,
-            "new run: {new_run}, after {after_ms} ms: {state}"
-        );
+        assert_eq!(state == "lost", lost, "new run: {new_run}, after {after_ms} ms: {state}");
     }
 }
 
@@ -132,33 +120,15 @@ async fn a_strike_outlives_the_process_and_the_next_launch_is_another_run() {
     app.wait(60_000);
     app.script("check", "t00", rejected);
     let trace = app.run().await;
-    assert_eq!(
-        trace,
-        [
-            "probe",
-            "check: t00",
-            "license: t00",
-            "verify: t00",
-            "adopt: t00",
-            "release: 1"
-        ]
-    );
+    assert_eq!(trace, ["probe", "check: t00", "license: t00", "verify: t00", "adopt: t00", "release: 1"]);
 }
 
 #[tokio::test]
 async fn a_changed_location_retries_what_was_refused_for_the_region_and_nothing_else() {
     let mut app = suspects(2).await;
     app.cdm.invalidate();
-    app.script(
-        "license",
-        "t00",
-        json!({ "kind": "refused", "status": 403, "reason": "geo" }),
-    );
-    app.script(
-        "license",
-        "t01",
-        json!({ "kind": "refused", "status": 403, "reason": "entitlement" }),
-    );
+    app.script("license", "t00", json!({ "kind": "refused", "status": 403, "reason": "geo" }));
+    app.script("license", "t01", json!({ "kind": "refused", "status": 403, "reason": "entitlement" }));
     app.run().await;
     assert_eq!(app.says("t00"), ["no", "blocked", "geo", "change-location"]);
     assert_eq!(app.says("t01"), ["no", "blocked", "entitlement", "renew"]);
@@ -174,11 +144,7 @@ async fn a_changed_location_retries_what_was_refused_for_the_region_and_nothing_
 async fn a_wait_that_a_server_asked_for_is_kept_whoever_clicks() {
     let mut app = suspects(1).await;
     app.cdm.invalidate();
-    app.script(
-        "license",
-        "t00",
-        json!({ "kind": "throttled", "status": 429, "retryAfterMs": 90_000 }),
-    );
+    app.script("license", "t00", json!({ "kind": "throttled", "status": 429, "retryAfterMs": 90_000 }));
     app.run().await;
     assert_eq!(app.says("t00"), ["no", "lost", "throttled", "wait"]);
     assert_eq!(app.verdict("t00").retry_at, Some(app.now() + 90_000));
@@ -197,12 +163,31 @@ async fn a_server_that_says_retry_after_zero_is_not_hammered() {
     let mut app = suspects(1).await;
     app.cdm.invalidate();
     for _ in 0..5 {
-        app.script(
-            "license",
-            "t00",
-            json!({ "kind": "throttled", "status": 429, "retryAfterMs": 0 }),
-        );
+        app.script("license", "t00", json!({ "kind": "throttled", "status": 429, "retryAfterMs": 0 }));
     }
     app.run().await;
     assert_eq!(app.requests.len(), 1, "requests without the clock having moved");
+}
+
+#[tokio::test]
+async fn a_lane_that_waits_on_a_clock_that_ran_years_ahead_does_not_wait_for_years() {
+    const TEN_YEARS_MS: i64 = 10 * 365 * 86_400_000;
+    let mut app = suspects(1).await;
+    app.wait(TEN_YEARS_MS);
+    let check = app.next("check").await;
+    app.engine.end_phase(check.phase_id, Some(Reason::Timeout));
+    app.wait(-TEN_YEARS_MS + app.engine.policy().backoff_max_ms);
+    assert_eq!(app.run().await, ["check: t00"]);
+}
+
+#[tokio::test]
+async fn a_session_that_waits_on_a_clock_that_ran_years_ahead_does_not_wait_for_years() {
+    const TEN_YEARS_MS: i64 = 10 * 365 * 86_400_000;
+    let mut app = suspects(1).await;
+    app.script("check", "t00", json!({ "kind": "timeout" }));
+    app.wait(TEN_YEARS_MS);
+    assert_eq!(app.run().await, ["check: t00"]);
+    app.wait(-TEN_YEARS_MS + app.engine.policy().backoff_max_ms);
+    assert_eq!(app.run().await, ["check: t00"]);
+    assert_eq!(app.playable("t00"), "offline");
 }

@@ -156,11 +156,7 @@ impl World {
     }
 
     pub async fn remove(&mut self, content: &str) {
-        self.app
-            .engine
-            .remove_content(content.to_owned())
-            .await
-            .expect("an open store");
+        self.app.engine.remove_content(content.to_owned()).await.expect("an open store");
         self.rows.retain(|_, row| row.content != content);
     }
 
@@ -202,13 +198,8 @@ impl World {
     // What must hold.
 
     async fn check_rows(&self) -> Checked {
-        let stored: Vec<(i64, String)> = self
-            .app
-            .list()
-            .await
-            .into_iter()
-            .map(|row| (row.id, row.content_id))
-            .collect();
+        let stored: Vec<(i64, String)> =
+            self.app.list().await.into_iter().map(|row| (row.id, row.content_id)).collect();
         let expected: Vec<(i64, String)> = self.rows.iter().map(|(id, row)| (*id, row.content.clone())).collect();
         prop_assert_eq!(stored, expected, "no session disappears but by removal");
         Ok(())
@@ -224,10 +215,7 @@ impl World {
             let in_epoch = proven.is_some_and(|(epoch, _)| epoch == self.epoch);
             prop_assert!(in_epoch, "{content} is offline in epoch {} with {row:?}", self.epoch);
             let in_launch = proven.is_some_and(|(_, launch)| launch == self.launch);
-            prop_assert!(
-                in_launch || self.cdm_version.is_some(),
-                "{content} is offline on a CDM that nobody saw"
-            );
+            prop_assert!(in_launch || self.cdm_version.is_some(), "{content} is offline on a CDM that nobody saw");
         }
         Ok(())
     }

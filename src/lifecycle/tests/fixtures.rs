@@ -14,20 +14,11 @@ pub fn key(n: u8) -> KeyId {
 }
 
 pub fn cx(policy: &Policy) -> Context<'_> {
-    Context {
-        now: NOW,
-        launch: LAUNCH,
-        run: RUN,
-        policy,
-    }
+    Context { now: NOW, launch: LAUNCH, run: RUN, policy }
 }
 
 pub fn proof(generation: i64) -> Proof {
-    Proof {
-        generation,
-        launch: LAUNCH - 1,
-        at_ms: NOW - 1_000_000,
-    }
+    Proof { generation, launch: LAUNCH - 1, at_ms: NOW - 1_000_000 }
 }
 
 /// A session in `state` as it may well be found there.
@@ -49,18 +40,11 @@ pub fn standing(state: State) -> Standing {
 }
 
 pub fn checked(judgement: Judgement, alone: bool) -> Event {
-    Event::Checked {
-        judgement,
-        alone,
-        generation: 4,
-    }
+    Event::Checked { judgement, alone, generation: 4 }
 }
 
 pub fn loaded() -> Judgement {
-    Judgement::Loaded {
-        key_ids: vec![key(1)],
-        expiration_ms: Some(NOW + 5),
-    }
+    Judgement::Loaded { key_ids: vec![key(1)], expiration_ms: Some(NOW + 5) }
 }
 
 pub fn summary(standing: &Standing) -> SessionSummary {

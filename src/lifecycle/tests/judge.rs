@@ -22,18 +22,11 @@ fn keys(numbers: &[u8]) -> Vec<KeyId> {
 }
 
 fn loaded(numbers: &[u8]) -> Judgement {
-    Judgement::Loaded {
-        key_ids: keys(numbers),
-        expiration_ms: Some(99),
-    }
+    Judgement::Loaded { key_ids: keys(numbers), expiration_ms: Some(99) }
 }
 
 fn rejected(name: &str, system_code: Option<i64>) -> CheckOutcome {
-    CheckOutcome::Rejected(Rejection {
-        name: name.to_owned(),
-        message: String::new(),
-        system_code,
-    })
+    CheckOutcome::Rejected(Rejection { name: name.to_owned(), message: String::new(), system_code })
 }
 
 #[test]
@@ -42,10 +35,7 @@ fn an_answer_without_keys_is_judged_by_its_kind() {
         (CheckOutcome::Gone, Judgement::Absent(Reason::Gone)),
         (CheckOutcome::Hollow, Judgement::Absent(Reason::Hollow)),
         (CheckOutcome::Timeout, Judgement::Later(Reason::Timeout)),
-        (
-            rejected("InvalidStateError", Some(75)),
-            Judgement::Absent(Reason::SystemIdChanged),
-        ),
+        (rejected("InvalidStateError", Some(75)), Judgement::Absent(Reason::SystemIdChanged)),
         (rejected("InvalidStateError", Some(70)), Judgement::Later(Reason::InUse)),
         (rejected("QuotaExceededError", None), Judgement::Later(Reason::InUse)),
         (rejected("InvalidStateError", Some(72)), Judgement::Failed),
@@ -64,9 +54,7 @@ fn loaded_means_that_every_expected_key_is_good() {
     let hollow = Judgement::Absent(Reason::Hollow);
     let foreign = Judgement::Absent(Reason::ForeignKeys);
     let not_ready = Judgement::Later(Reason::KeysNotReady);
-    let expired = Judgement::Expired {
-        expiration_ms: Some(99),
-    };
+    let expired = Judgement::Expired { expiration_ms: Some(99) };
     type Case<'a> = (&'a [(u8, KeyStatus)], &'a [u8], bool, Judgement);
     let cases: Vec<Case<'_>> = vec![
         // Good statuses.
@@ -116,36 +104,12 @@ fn a_put_proves_a_row_only_with_good_statuses_of_its_keys() {
     let cases = [
         (serde_json::json!(null), vec![1], None),
         (serde_json::json!({ "keyStatuses": {} }), vec![1], None),
-        (
-            serde_json::json!({ "keyStatuses": { text(1): "usable" } }),
-            vec![1, 2],
-            Some(keys(&[1])),
-        ),
-        (
-            serde_json::json!({ "keyStatuses": { text(1): "usable" } }),
-            vec![],
-            Some(keys(&[1])),
-        ),
-        (
-            serde_json::json!({ "keyStatuses": { text(9): "usable" } }),
-            vec![1],
-            None,
-        ),
-        (
-            serde_json::json!({ "keyStatuses": { text(1): "status-pending" } }),
-            vec![1],
-            None,
-        ),
-        (
-            serde_json::json!({ "keyStatuses": { text(1): "expired" } }),
-            vec![1],
-            None,
-        ),
-        (
-            serde_json::json!({ "keyStatuses": { text(1): "released" } }),
-            vec![1],
-            None,
-        ),
+        (serde_json::json!({ "keyStatuses": { text(1): "usable" } }), vec![1, 2], Some(keys(&[1]))),
+        (serde_json::json!({ "keyStatuses": { text(1): "usable" } }), vec![], Some(keys(&[1]))),
+        (serde_json::json!({ "keyStatuses": { text(9): "usable" } }), vec![1], None),
+        (serde_json::json!({ "keyStatuses": { text(1): "status-pending" } }), vec![1], None),
+        (serde_json::json!({ "keyStatuses": { text(1): "expired" } }), vec![1], None),
+        (serde_json::json!({ "keyStatuses": { text(1): "released" } }), vec![1], None),
     ];
     for (proven, key_ids, proof) in cases {
         let key_ids: Vec<String> = key_ids.into_iter().map(text).collect();

@@ -18,18 +18,10 @@ enum Step {
 
 fn judgement() -> impl Strategy<Value = Judgement> {
     let expiration = prop::option::of(NOW - 1_000..NOW + 200_000);
-    let absent = prop::sample::select(vec![
-        Reason::Gone,
-        Reason::Hollow,
-        Reason::ForeignKeys,
-        Reason::SystemIdChanged,
-    ]);
+    let absent = prop::sample::select(vec![Reason::Gone, Reason::Hollow, Reason::ForeignKeys, Reason::SystemIdChanged]);
     let later = prop::sample::select(vec![Reason::InUse, Reason::KeysNotReady, Reason::Timeout]);
     prop_oneof![
-        expiration.clone().prop_map(|expiration_ms| Judgement::Loaded {
-            key_ids: vec![key(1)],
-            expiration_ms
-        }),
+        expiration.clone().prop_map(|expiration_ms| Judgement::Loaded { key_ids: vec![key(1)], expiration_ms }),
         absent.prop_map(Judgement::Absent),
         Just(Judgement::Released),
         expiration.prop_map(|expiration_ms| Judgement::Expired { expiration_ms }),
@@ -40,12 +32,8 @@ fn judgement() -> impl Strategy<Value = Judgement> {
 
 fn event() -> impl Strategy<Value = Event> {
     let generation = 1..5_i64;
-    let delay = prop::sample::select(vec![
-        Reason::Throttled,
-        Reason::Unreachable,
-        Reason::ServerError,
-        Reason::Timeout,
-    ]);
+    let delay =
+        prop::sample::select(vec![Reason::Throttled, Reason::Unreachable, Reason::ServerError, Reason::Timeout]);
     let bad = prop::sample::select(vec![Reason::Rejected, Reason::Unverified]);
     prop_oneof![
         5 => (judgement(), any::<bool>(), generation.clone()).prop_map(|(judgement, alone, generation)| {
@@ -77,21 +65,10 @@ fn step() -> impl Strategy<Value = Step> {
 /// The generation that an event proves a session in, if it does; `Some(None)`: it takes the proof away.
 fn proof_by(event: &Event) -> Option<Option<i64>> {
     match event {
-        Event::Checked {
-            judgement: Judgement::Loaded { .. },
-            generation,
-            ..
-        } => Some(Some(*generation)),
+        Event::Checked { judgement: Judgement::Loaded { .. }, generation, .. } => Some(Some(*generation)),
         Event::Adopted { proof, .. } => Some(Some(proof.generation)),
-        Event::Checked {
-            judgement: Judgement::Absent(_),
-            alone: true,
-            ..
-        }
-        | Event::Checked {
-            judgement: Judgement::Released | Judgement::Expired { .. },
-            ..
-        }
+        Event::Checked { judgement: Judgement::Absent(_), alone: true, .. }
+        | Event::Checked { judgement: Judgement::Released | Judgement::Expired { .. }, .. }
         | Event::IdReused { .. }
         | Event::PlaybackBroken => Some(None),
         _ => None,

@@ -10,14 +10,10 @@ const README: &str = include_str!("../README.md");
 
 /// The cells of the table under `heading`, without its head.
 fn table(heading: &str) -> Vec<Vec<&'static str>> {
-    let (_, section) = README
-        .split_once(&format!("## {heading}\n"))
-        .expect("the README has this heading");
+    let (_, section) = README.split_once(&format!("## {heading}\n")).expect("the README has this heading");
     let section = section.split("\n## ").next().unwrap_or(section);
     let lines = section.lines().filter(|line| line.starts_with('|')).skip(2);
-    lines
-        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
-        .collect()
+    lines.map(|line| line.trim_matches('|').split('|').map(str::trim).collect()).collect()
 }
 
 /// One kind of event, and what a session must have behind it for the event to be of that kind.
@@ -28,26 +24,12 @@ struct Kind {
 }
 
 fn kinds() -> BTreeMap<&'static str, Kind> {
-    let plain = |event| Kind {
-        event,
-        strike: None,
-        policy: Policy::default(),
-    };
-    let failed = |strike: Option<Strike>| Kind {
-        strike,
-        ..plain(checked(Judgement::Failed, false))
-    };
+    let plain = |event| Kind { event, strike: None, policy: Policy::default() };
+    let failed = |strike: Option<Strike>| Kind { strike, ..plain(checked(Judgement::Failed, false)) };
     let struck = |run, ago| failed(Some(Strike { run, at_ms: NOW - ago }));
     let expired = Judgement::Expired { expiration_ms: Some(5) };
-    let adopted = Event::Adopted {
-        proof: proof(4),
-        key_ids: vec![key(1)],
-        expiration_ms: None,
-    };
-    let delayed = Event::Delayed {
-        reason: Reason::Unreachable,
-        retry_after_ms: None,
-    };
+    let adopted = Event::Adopted { proof: proof(4), key_ids: vec![key(1)], expiration_ms: None };
+    let delayed = Event::Delayed { reason: Reason::Unreachable, retry_after_ms: None };
     let gone = Judgement::Absent(Reason::Gone);
     [
         ("check: loaded", plain(checked(loaded(), false))),
@@ -57,13 +39,7 @@ fn kinds() -> BTreeMap<&'static str, Kind> {
         ("check: an expected key expired", plain(checked(expired.clone(), false))),
         (
             "check: an expected key expired, policy keeps it",
-            Kind {
-                policy: Policy {
-                    relicense_expired: false,
-                    ..Policy::default()
-                },
-                ..plain(checked(expired, false))
-            },
+            Kind { policy: Policy { relicense_expired: false, ..Policy::default() }, ..plain(checked(expired, false)) },
         ),
         ("check: later", plain(checked(Judgement::Later(Reason::InUse), false))),
         ("check: failed, first strike", failed(None)),
@@ -114,16 +90,9 @@ fn next(word: &str) -> Next {
 
 /// A session in `state`, plain and with the traces of earlier failures.
 fn starts(state: State, kind: &Kind) -> Vec<Standing> {
-    let plain = Standing {
-        strike: kind.strike,
-        ..standing(state)
-    };
-    let tried = Standing {
-        attempts: 3,
-        delay: Some(Reason::Timeout),
-        next_attempt_at_ms: Some(NOW - 1),
-        ..plain.clone()
-    };
+    let plain = Standing { strike: kind.strike, ..standing(state) };
+    let tried =
+        Standing { attempts: 3, delay: Some(Reason::Timeout), next_attempt_at_ms: Some(NOW - 1), ..plain.clone() };
     vec![plain, tried]
 }
 
@@ -131,9 +100,7 @@ fn starts(state: State, kind: &Kind) -> Vec<Standing> {
 fn every_row_of_the_readme_is_what_the_code_does() {
     let kinds = kinds();
     for ((state, name), (to, next_word)) in rows() {
-        let kind = kinds
-            .get(name)
-            .expect("the README names only events that the code knows");
+        let kind = kinds.get(name).expect("the README names only events that the code knows");
         for from in starts(state, kind) {
             let what = format!("{} | {name}", state.as_str());
             let done = transition(&from, &kind.event, cx(&kind.policy)).expect("a row of the table is no error");
@@ -148,19 +115,9 @@ fn every_row_of_the_readme_is_what_the_code_does() {
                 "unproven" => assert_eq!((after.state, after.proof), (state, None), "{what}"),
                 "active" => {
                     let generation = after.proof.map(|proof| proof.generation);
+                    assert_eq!((after.state, after.reason, generation), (State::Active, None, Some(4)), "{what}");
                     assert_eq!(
-                        (after.state, after.reason, generation),
-                        (State::Active, None, Some(4)),
-                        "{what}"
-                    );
-                    assert_eq!(
-                        (
-                            after.strike,
-                            after.attempts,
-                            after.delay,
-                            after.next_attempt_at_ms,
-                            after.stale_id
-                        ),
+                        (after.strike, after.attempts, after.delay, after.next_attempt_at_ms, after.stale_id),
                         (None, 0, None, None, false),
                         "{what}: no trace of earlier failures"
                     );
@@ -168,10 +125,7 @@ fn every_row_of_the_readme_is_what_the_code_does() {
                 word => {
                     assert_eq!(Some(after.state), State::parse(word), "{what}");
                     assert_eq!(after.proof, None, "{what}");
-                    assert!(
-                        after.reason.is_some() && after.reason != from.reason,
-                        "{what}: a reason"
-                    );
+                    assert!(after.reason.is_some() && after.reason != from.reason, "{what}: a reason");
                 }
             }
             if words.contains(&"delayed") {
@@ -252,16 +206,9 @@ fn a_refused_licence_waits_as_the_readme_says() {
             }
         };
         for state in [State::Lost, State::Expired, State::Blocked] {
-            let from = Standing {
-                attempts: 2,
-                ..standing(state)
-            };
+            let from = Standing { attempts: 2, ..standing(state) };
             let done = transition(&from, &Event::Refused(refusal), cx(&policy)).expect("in the table");
-            assert_eq!(
-                done.standing.next_attempt_at_ms,
-                waits.map(|wait| NOW + wait),
-                "{refusal:?}"
-            );
+            assert_eq!(done.standing.next_attempt_at_ms, waits.map(|wait| NOW + wait), "{refusal:?}");
             assert_eq!(done.standing.reason, Some(refusal.reason()));
         }
     }
@@ -272,11 +219,7 @@ fn a_refused_licence_waits_as_the_readme_says() {
 fn a_loaded_check_proves_for_the_generation_in_which_it_was_handed_out() {
     let policy = Policy::default();
     let done = transition(&standing(State::Lost), &checked(loaded(), true), cx(&policy)).expect("in the table");
-    let expected = Proof {
-        generation: 4,
-        launch: LAUNCH,
-        at_ms: NOW,
-    };
+    let expected = Proof { generation: 4, launch: LAUNCH, at_ms: NOW };
     assert_eq!(done.standing.proof, Some(expected));
     assert_eq!(done.standing.expiration_ms, Some(NOW + 5));
 }

@@ -77,26 +77,10 @@ fn every_form_of_pssh_box_names_its_key_ids() {
         ("nothing", vec![], vec![]),
         ("common, version 0 names none", pssh(COMMON, 0, &[], &[]), vec![]),
         ("common, version 1", pssh(COMMON, 1, &[a, b], &[]), vec![a, b]),
-        (
-            "common, version 1, with data that is nobody's",
-            pssh(COMMON, 1, &[a], &widevine_data(&[b])),
-            vec![a],
-        ),
-        (
-            "Widevine, version 0: the protobuf",
-            pssh(WIDEVINE, 0, &[], &widevine_data(&[a, b])),
-            vec![a, b],
-        ),
-        (
-            "Widevine, version 1: both lists",
-            pssh(WIDEVINE, 1, &[a], &widevine_data(&[b])),
-            vec![a, b],
-        ),
-        (
-            "Widevine, version 1, without data",
-            pssh(WIDEVINE, 1, &[a], &[]),
-            vec![a],
-        ),
+        ("common, version 1, with data that is nobody's", pssh(COMMON, 1, &[a], &widevine_data(&[b])), vec![a]),
+        ("Widevine, version 0: the protobuf", pssh(WIDEVINE, 0, &[], &widevine_data(&[a, b])), vec![a, b]),
+        ("Widevine, version 1: both lists", pssh(WIDEVINE, 1, &[a], &widevine_data(&[b])), vec![a, b]),
+        ("Widevine, version 1, without data", pssh(WIDEVINE, 1, &[a], &[]), vec![a]),
         (
             "an id that is named twice comes once, where it came first",
             pssh(WIDEVINE, 1, &[b, a], &widevine_data(&[a, c, b])),
@@ -126,20 +110,12 @@ fn every_form_of_pssh_box_names_its_key_ids() {
         ),
         (
             "size 1: a 64-bit size, with a box behind it",
-            [
-                sized(Size::Large, b"pssh", &pssh_body(COMMON, 1, &[a], &[])),
-                pssh(COMMON, 1, &[b], &[]),
-            ]
-            .concat(),
+            [sized(Size::Large, b"pssh", &pssh_body(COMMON, 1, &[a], &[])), pssh(COMMON, 1, &[b], &[])].concat(),
             vec![a, b],
         ),
         (
             "size 0: up to the end",
-            [
-                pssh(COMMON, 1, &[a], &[]),
-                sized(Size::ToTheEnd, b"pssh", &pssh_body(COMMON, 1, &[b], &[])),
-            ]
-            .concat(),
+            [pssh(COMMON, 1, &[a], &[]), sized(Size::ToTheEnd, b"pssh", &pssh_body(COMMON, 1, &[b], &[]))].concat(),
             vec![a, b],
         ),
         (
@@ -171,20 +147,12 @@ fn damaged_boxes_name_what_was_whole_and_nothing_else() {
     }
     let mut claims_more_ids = pssh(COMMON, 1, &[a, b], &[]);
     claims_more_ids[28..32].copy_from_slice(&u32::MAX.to_be_bytes());
-    assert_eq!(
-        content_key_ids("cenc", &claims_more_ids)[..2],
-        [a, b],
-        "a count beyond the box"
-    );
+    assert_eq!(content_key_ids("cenc", &claims_more_ids)[..2], [a, b], "a count beyond the box");
     let mut large = sized(Size::Large, b"pssh", &pssh_body(COMMON, 1, &[a], &[]));
     large[8..16].copy_from_slice(&u64::MAX.to_be_bytes());
     assert_eq!(content_key_ids("cenc", &large), vec![], "a 64-bit size beyond the data");
     large[8..16].copy_from_slice(&15_u64.to_be_bytes());
-    assert_eq!(
-        content_key_ids("cenc", &large),
-        vec![],
-        "a 64-bit size below its header"
-    );
+    assert_eq!(content_key_ids("cenc", &large), vec![], "a 64-bit size below its header");
 }
 
 #[test]
@@ -193,21 +161,13 @@ fn a_widevine_protobuf_that_breaks_off_names_what_came_before() {
     let short_id = [&[0x12, 3, 1, 2, 3][..], &widevine_data(&[a])].concat();
     let cases: [(&str, Vec<u8>, Vec<KeyId>); 4] = [
         ("an id of another length", short_id, vec![a]),
-        (
-            "a length beyond the data",
-            [&widevine_data(&[a])[..], &[0x12, 0x7f, 1]].concat(),
-            vec![a],
-        ),
+        ("a length beyond the data", [&widevine_data(&[a])[..], &[0x12, 0x7f, 1]].concat(), vec![a]),
         (
             "a group, which nobody writes any more",
             [&[0x12, 16][..], &a.0, &[0x0b], &[0x12, 16], &b.0].concat(),
             vec![a],
         ),
-        (
-            "a varint without an end",
-            [&[0x12, 16][..], &a.0, &[0xff; 12]].concat(),
-            vec![a],
-        ),
+        ("a varint without an end", [&[0x12, 16][..], &a.0, &[0xff; 12]].concat(), vec![a]),
     ];
     for (what, data, named) in cases {
         assert_eq!(content_key_ids("cenc", &pssh(WIDEVINE, 0, &[], &data)), named, "{what}");
@@ -249,10 +209,7 @@ fn a_key_id_is_32_hex_digits_of_either_case_and_is_written_in_lower_case() {
     let text = "00112233445566778899AABBccddEE01";
     let id = KeyId::parse(text).expect("32 hex digits");
     assert_eq!(id.to_string(), text.to_lowercase());
-    assert_eq!(
-        serde_json::to_string(&id).expect("a key id is text"),
-        format!("\"{id}\"")
-    );
+    assert_eq!(serde_json::to_string(&id).expect("a key id is text"), format!("\"{id}\""));
     for bad in [
         "",
         "00112233445566778899aabbccddee0",
@@ -280,17 +237,13 @@ fn boxlike() -> impl Strategy<Value = Vec<u8>> {
             })
             .collect::<Vec<u8>>()
     });
-    (
-        boxes,
-        prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
-    )
-        .prop_map(|(mut bytes, damage)| {
-            for (at, value) in damage {
-                let at = at.index(bytes.len());
-                bytes[at] = value;
-            }
-            bytes
-        })
+    (boxes, prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4)).prop_map(|(mut bytes, damage)| {
+        for (at, value) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        bytes
+    })
 }
 
 proptest! {

@@ -65,20 +65,12 @@ fn ids_are_neither_empty_nor_longer_than_1_kib_nor_cut_by_a_nul() {
     for field in ["contentId", "sessionId", "keySystem", "account"] {
         assert_eq!(refused_field(json!({ field: "" })), field);
         assert_eq!(refused_field(json!({ field: "x".repeat(1025) })), field);
-        assert_eq!(
-            refused_field(json!({ field: "é".repeat(513) })),
-            field,
-            "bytes, not letters"
-        );
+        assert_eq!(refused_field(json!({ field: "é".repeat(513) })), field, "bytes, not letters");
         assert_eq!(refused_field(json!({ field: "a\0b" })), field);
         assert!(check(json!({ field: "x".repeat(1024) })).is_ok(), "{field}");
     }
     assert_eq!(refused_field(json!({ "partition": "x".repeat(1025) })), "partition");
-    assert_eq!(
-        good(json!({ "partition": "" })).lane.partition,
-        "",
-        "the default session"
-    );
+    assert_eq!(good(json!({ "partition": "" })).lane.partition, "", "the default session");
     assert_eq!(good(json!({ "partition": "persist:a" })).lane.partition, "persist:a");
 }
 
@@ -127,15 +119,9 @@ fn init_data_is_at_most_64_kib_and_says_what_it_is() {
     assert_eq!(good(sized(max)).init_data.map(|data| data.len()), Some(max));
     assert_eq!(refused_field(sized(max + 1)), "initData");
     assert_eq!(refused_field(sized(0)), "initData");
-    assert_eq!(
-        refused_field(json!({ "initDataType": "cenc", "initData": "§" })),
-        "initData"
-    );
+    assert_eq!(refused_field(json!({ "initDataType": "cenc", "initData": "§" })), "initData");
     assert_eq!(refused_field(json!({ "initData": base64(b"x") })), "initDataType");
-    assert_eq!(
-        refused_field(json!({ "initDataType": "", "initData": base64(b"x") })),
-        "initDataType"
-    );
+    assert_eq!(refused_field(json!({ "initDataType": "", "initData": base64(b"x") })), "initDataType");
     assert_eq!(good(json!({ "initData": null })).init_data, None);
 }
 
@@ -144,33 +130,19 @@ fn metadata_is_at_most_64_kib_of_json() {
     let max = 64 * 1024 - 2;
     assert!(check(json!({ "metadata": "x".repeat(max) })).is_ok());
     assert_eq!(refused_field(json!({ "metadata": "x".repeat(max + 1) })), "metadata");
-    assert_eq!(
-        refused_field(json!({ "metadata": { "a": "é".repeat(max / 2) } })),
-        "metadata"
-    );
-    assert_eq!(
-        good(json!({ "metadata": { "a": [1, null] } })).metadata,
-        Some(json!({ "a": [1, null] }))
-    );
+    assert_eq!(refused_field(json!({ "metadata": { "a": "é".repeat(max / 2) } })), "metadata");
+    assert_eq!(good(json!({ "metadata": { "a": [1, null] } })).metadata, Some(json!({ "a": [1, null] })));
 }
 
 #[test]
 fn key_ids_are_32_hex_digits_and_the_bad_one_is_named() {
-    for bad in [
-        "",
-        "00",
-        "zz112233445566778899aabbccddee01",
-        "00112233-4455-6677-8899-aabbccddee01",
-    ] {
+    for bad in ["", "00", "zz112233445566778899aabbccddee01", "00112233-4455-6677-8899-aabbccddee01"] {
         assert_eq!(refused_field(json!({ "keyIds": [KEY, bad] })), "keyIds[1]");
         let statuses = json!({ "proven": { "keyStatuses": { bad: "usable" } } });
         assert_eq!(refused_field(statuses), format!("proven.keyStatuses.{bad}"));
     }
     assert_eq!(refused_field(json!({ "keyIds": vec![KEY; 1025] })), "keyIds");
-    assert_eq!(
-        good(json!({ "keyIds": [KEY.to_uppercase(), KEY, OTHER_KEY] })).key_ids,
-        [key(KEY), key(OTHER_KEY)]
-    );
+    assert_eq!(good(json!({ "keyIds": [KEY.to_uppercase(), KEY, OTHER_KEY] })).key_ids, [key(KEY), key(OTHER_KEY)]);
     let shown = good(json!({ "proven": { "keyStatuses": { KEY: "output-restricted" } } })).proven;
     assert_eq!(shown, Some([(key(KEY), KeyStatus::OutputRestricted)].into()));
     assert!(check(json!({ "proven": { "keyStatuses": { KEY: "splendid" } } })).is_err());
@@ -201,14 +173,8 @@ fn expected_key_ids_are_those_given_else_those_shown_else_those_the_init_data_na
 fn a_licence_url_keeps_origin_and_path_and_its_query_only_where_the_policy_says_so() {
     let url = "https://license.example.com:8443/v1/widevine?token=secret#part";
     let given = json!({ "licenseUrl": url });
-    assert_eq!(
-        good(given.clone()).license_url.as_deref(),
-        Some("https://license.example.com:8443/v1/widevine")
-    );
-    let keeps = Policy {
-        keep_license_query: true,
-        ..Policy::default()
-    };
+    assert_eq!(good(given.clone()).license_url.as_deref(), Some("https://license.example.com:8443/v1/widevine"));
+    let keeps = Policy { keep_license_query: true, ..Policy::default() };
     assert_eq!(
         read(&input(given), &keeps).expect("good input").license_url.as_deref(),
         Some("https://license.example.com:8443/v1/widevine?token=secret")
@@ -234,14 +200,8 @@ fn a_licence_url_keeps_origin_and_path_and_its_query_only_where_the_policy_says_
 #[test]
 fn an_expiration_of_null_means_never() {
     assert_eq!(good(json!({ "expiration": null })).expiration_ms, None);
-    assert_eq!(
-        good(json!({ "expiration": 1_700_000_000_000_i64 })).expiration_ms,
-        Some(1_700_000_000_000)
-    );
-    assert_eq!(
-        good(json!({ "expiration": 1_700_000_000_000.5 })).expiration_ms,
-        Some(1_700_000_000_000)
-    );
+    assert_eq!(good(json!({ "expiration": 1_700_000_000_000_i64 })).expiration_ms, Some(1_700_000_000_000));
+    assert_eq!(good(json!({ "expiration": 1_700_000_000_000.5 })).expiration_ms, Some(1_700_000_000_000));
     assert_eq!(refused_field(json!({ "expiration": 8.65e15 })), "expiration");
     assert_eq!(refused_field(json!({ "expiration": -8.65e15 })), "expiration");
     assert_eq!(refused_field(json!({ "expiration": "never" })), "expiration");
@@ -251,10 +211,7 @@ fn an_expiration_of_null_means_never() {
 fn capabilities_and_rules_name_the_entry_that_is_wrong() {
     let capability =
         |changes: Value| json!({ "capabilities": { "audio": [], "video": [{ "contentType": "video/mp4" }, changes] } });
-    assert_eq!(
-        refused_field(capability(json!({ "contentType": "" }))),
-        "capabilities.video[1].contentType"
-    );
+    assert_eq!(refused_field(capability(json!({ "contentType": "" }))), "capabilities.video[1].contentType");
     let long = "x".repeat(1025);
     assert_eq!(
         refused_field(capability(json!({ "contentType": "video/mp4", "robustness": long }))),
@@ -262,12 +219,7 @@ fn capabilities_and_rules_name_the_entry_that_is_wrong() {
     );
     let many = json!({ "capabilities": { "audio": vec![json!({ "contentType": "audio/mp4" }); 65] } });
     assert_eq!(refused_field(many), "capabilities.audio");
-    for rule in [
-        "licenseDurationMs",
-        "rentalDurationMs",
-        "playbackDurationMs",
-        "renewAheadMs",
-    ] {
+    for rule in ["licenseDurationMs", "rentalDurationMs", "playbackDurationMs", "renewAheadMs"] {
         assert_eq!(refused_field(json!({ "rules": { rule: -1 } })), format!("rules.{rule}"));
         assert!(check(json!({ "rules": { rule: 0 } })).is_ok());
     }
@@ -292,26 +244,13 @@ fn unknown_fields_and_wrong_types_are_refused_but_what_list_adds_is_not() {
 fn find_asks_for_something_and_takes_init_data_as_cenc_unless_told() {
     let query = |value: Value| parse_json::<FindQuery>(&value.to_string())?.check();
     assert_eq!(query(json!({})).expect_err("nothing asked").field(), Some("query"));
-    assert_eq!(
-        query(json!({ "contentId": "" })).expect_err("empty").field(),
-        Some("contentId")
-    );
-    assert_eq!(
-        query(json!({ "keyIds": ["x"] })).expect_err("no key id").field(),
-        Some("keyIds[0]")
-    );
+    assert_eq!(query(json!({ "contentId": "" })).expect_err("empty").field(), Some("contentId"));
+    assert_eq!(query(json!({ "keyIds": ["x"] })).expect_err("no key id").field(), Some("keyIds[0]"));
     let kids = base64(json!({ "kids": ["ABEiM0RVZneImaq7zN3uAw"] }).to_string().as_bytes());
     let typed = query(json!({ "initData": kids, "initDataType": "keyids", "keyIds": [KEY] })).expect("a query");
-    assert_eq!(
-        typed,
-        (None, Some(vec![key(KEY), key("00112233445566778899aabbccddee03")]))
-    );
+    assert_eq!(typed, (None, Some(vec![key(KEY), key("00112233445566778899aabbccddee03")])));
     let as_cenc = query(json!({ "initData": kids })).expect("a query");
-    assert_eq!(
-        as_cenc,
-        (None, Some(vec![])),
-        "no PSSH box, so no key id, so nothing is found"
-    );
+    assert_eq!(as_cenc, (None, Some(vec![])), "no PSSH box, so no key id, so nothing is found");
 }
 
 #[test]
@@ -336,16 +275,7 @@ fn a_platform_names_the_field_that_is_empty_or_too_long() {
     assert_eq!(refused("os", json!({ "name": "" })).as_deref(), Some("os.name"));
     assert_eq!(refused("os", json!({ "version": "" })).as_deref(), Some("os.version"));
     let cdms = |second: Value| json!([{ "keySystem": "a", "version": null }, second]);
-    assert_eq!(
-        refused("cdms", cdms(json!({ "keySystem": "", "version": "1" }))).as_deref(),
-        Some("cdms[1].keySystem")
-    );
-    assert_eq!(
-        refused("cdms", cdms(json!({ "keySystem": "b", "version": "" }))).as_deref(),
-        Some("cdms[1].version")
-    );
-    assert_eq!(
-        refused("cdms", cdms(json!({ "keySystem": "b", "version": null }))),
-        None
-    );
+    assert_eq!(refused("cdms", cdms(json!({ "keySystem": "", "version": "1" }))).as_deref(), Some("cdms[1].keySystem"));
+    assert_eq!(refused("cdms", cdms(json!({ "keySystem": "b", "version": "" }))).as_deref(), Some("cdms[1].version"));
+    assert_eq!(refused("cdms", cdms(json!({ "keySystem": "b", "version": null }))), None);
 }

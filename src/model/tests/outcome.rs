@@ -10,11 +10,7 @@ use crate::model::{
 const KEY: &str = "00112233445566778899aabbccddee01";
 
 fn rejection(message: &str, system_code: Option<i64>) -> Rejection {
-    Rejection {
-        name: "InvalidStateError".to_owned(),
-        message: message.to_owned(),
-        system_code,
-    }
+    Rejection { name: "InvalidStateError".to_owned(), message: message.to_owned(), system_code }
 }
 
 #[test]
@@ -23,17 +19,11 @@ fn every_check_outcome_of_the_interface_is_read() {
     let cases = [
         (
             json!({ "kind": "loaded", "keyStatuses": { KEY: "usable" }, "expiration": null }),
-            CheckOutcome::Loaded {
-                key_statuses: usable,
-                expiration: None,
-            },
+            CheckOutcome::Loaded { key_statuses: usable, expiration: None },
         ),
         (
             json!({ "kind": "loaded", "keyStatuses": {}, "expiration": 1_700_000_000_000_i64 }),
-            CheckOutcome::Loaded {
-                key_statuses: [].into(),
-                expiration: Some(1_700_000_000_000),
-            },
+            CheckOutcome::Loaded { key_statuses: [].into(), expiration: Some(1_700_000_000_000) },
         ),
         (json!({ "kind": "gone" }), CheckOutcome::Gone),
         (json!({ "kind": "hollow" }), CheckOutcome::Hollow),
@@ -65,24 +55,16 @@ fn every_license_outcome_of_the_interface_is_read() {
         ),
         (
             json!({ "kind": "throttled", "status": 429, "retryAfterMs": 2_000 }),
-            LicenseOutcome::Throttled {
-                retry_after_ms: Some(2_000),
-            },
+            LicenseOutcome::Throttled { retry_after_ms: Some(2_000) },
         ),
         (
             json!({ "kind": "throttled", "status": 503, "retryAfterMs": null }),
             LicenseOutcome::Throttled { retry_after_ms: None },
         ),
-        (
-            json!({ "kind": "unreachable", "message": "ENOTFOUND" }),
-            LicenseOutcome::Unreachable,
-        ),
+        (json!({ "kind": "unreachable", "message": "ENOTFOUND" }), LicenseOutcome::Unreachable),
         (json!({ "kind": "unreachable" }), LicenseOutcome::Unreachable),
         (json!({ "kind": "timeout" }), LicenseOutcome::Timeout),
-        (
-            json!({ "kind": "server-error", "status": 500 }),
-            LicenseOutcome::ServerError,
-        ),
+        (json!({ "kind": "server-error", "status": 500 }), LicenseOutcome::ServerError),
         (
             json!({ "kind": "rejected", "name": "InvalidStateError", "message": "", "systemCode": null }),
             LicenseOutcome::Rejected(rejection("", None)),
@@ -93,20 +75,14 @@ fn every_license_outcome_of_the_interface_is_read() {
     }
     for reason in Refusal::ALL {
         let json = json!({ "kind": "refused", "status": 403, "reason": reason });
-        assert_eq!(
-            parse_json::<LicenseOutcome>(&json.to_string()),
-            Ok(LicenseOutcome::Refused { reason: *reason })
-        );
+        assert_eq!(parse_json::<LicenseOutcome>(&json.to_string()), Ok(LicenseOutcome::Refused { reason: *reason }));
     }
 }
 
 #[test]
 fn probe_and_release_outcomes_are_read() {
     let probe = json!({ "persistentLicense": "unavailable", "witness": null });
-    let outcome = ProbeOutcome {
-        persistent_license: Capability::Unavailable,
-        witness: None,
-    };
+    let outcome = ProbeOutcome { persistent_license: Capability::Unavailable, witness: None };
     assert_eq!(parse_json(&probe.to_string()), Ok(outcome));
     let releases = [
         (json!({ "kind": "released" }), ReleaseOutcome::Released),
@@ -124,14 +100,8 @@ fn an_outcome_that_is_none_is_refused_and_says_where() {
         (json!({ "kind": "ok" }), ""),
         (json!({}), ""),
         (json!("loaded"), ""),
-        (
-            json!({ "kind": "loaded", "keyStatuses": { KEY: "fine" }, "expiration": null }),
-            "",
-        ),
-        (
-            json!({ "kind": "loaded", "keyStatuses": { "abc": "usable" }, "expiration": null }),
-            "",
-        ),
+        (json!({ "kind": "loaded", "keyStatuses": { KEY: "fine" }, "expiration": null }), ""),
+        (json!({ "kind": "loaded", "keyStatuses": { "abc": "usable" }, "expiration": null }), ""),
         (json!({ "kind": "rejected" }), ""),
     ];
     for (json, field) in cases {
@@ -139,8 +109,5 @@ fn an_outcome_that_is_none_is_refused_and_says_where() {
         assert_eq!(error.code(), "ERR_INVALID_ARGUMENT", "{json}");
         assert!(error.field().is_some_and(|found| found.starts_with(field)), "{json}");
     }
-    assert!(
-        parse_json::<CheckOutcome>("{\"kind\":\"gone\"} {}").is_err(),
-        "one value only"
-    );
+    assert!(parse_json::<CheckOutcome>("{\"kind\":\"gone\"} {}").is_err(), "one value only");
 }

@@ -14,14 +14,7 @@ fn policy(value: serde_json::Value) -> Policy {
 fn the_default_policy_is_valid_and_a_partial_one_keeps_the_other_defaults() {
     assert!(Policy::default().validate().is_ok());
     let given = policy(serde_json::json!({ "mode": "observe", "batchSize": 7 }));
-    assert_eq!(
-        given,
-        Policy {
-            mode: Mode::Observe,
-            batch_size: 7,
-            ..Policy::default()
-        }
-    );
+    assert_eq!(given, Policy { mode: Mode::Observe, batch_size: 7, ..Policy::default() });
     assert_eq!(Policy::default().batch_size, 25, "at most 25 in a batch");
     assert_eq!(Policy::default().strike_spacing_ms, 60_000);
     assert!(serde_json::from_value::<Policy>(serde_json::json!({ "bachSize": 7 })).is_err());
@@ -40,9 +33,7 @@ fn a_field_out_of_bounds_is_refused_by_its_name() {
         "strikeSpacingMs",
         "ensurePlayableTimeoutMs",
     ];
-    let bounds = counts
-        .into_iter()
-        .chain(durations.into_iter().map(|field| (field, DAY_MS)));
+    let bounds = counts.into_iter().chain(durations.into_iter().map(|field| (field, DAY_MS)));
     for (field, max) in bounds {
         for (value, good) in [(1, true), (max, true), (0, false), (max + 1, false)] {
             let checked = policy(serde_json::json!({ field: value })).validate();
@@ -61,21 +52,13 @@ fn a_field_out_of_bounds_is_refused_by_its_name() {
 
 #[test]
 fn waits_double_up_to_their_cap() {
-    let policy = Policy {
-        backoff_base_ms: 1_000,
-        backoff_max_ms: 10_000,
-        ..Policy::default()
-    };
+    let policy = Policy { backoff_base_ms: 1_000, backoff_max_ms: 10_000, ..Policy::default() };
     let waits: Vec<i64> = (0..7).map(|attempts| policy.backoff_ms(attempts)).collect();
     assert_eq!(waits, [1_000, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
     assert_eq!(policy.backoff_ms(u32::MAX), 10_000);
     assert_eq!(policy.retry_at(500, 3, None), 4_500);
     assert_eq!(policy.retry_at(500, 1, Some(7_000)), 7_500, "Retry-After comes first");
-    assert_eq!(
-        policy.retry_at(500, 1, Some(i64::MAX)),
-        10_500,
-        "but not beyond the cap"
-    );
+    assert_eq!(policy.retry_at(500, 1, Some(i64::MAX)), 10_500, "but not beyond the cap");
 }
 
 proptest! {

@@ -75,48 +75,12 @@ fn snapshot(value: serde_json::Value) -> Snapshot {
 fn every_component_that_changed_is_reported_by_its_name() {
     let before = snapshot(serde_json::json!({}));
     let cases = [
-        (
-            "app",
-            serde_json::json!({ "app": "1.0.1" }),
-            "1.0.0",
-            "1.0.1",
-            "upgrade",
-        ),
-        (
-            "electron",
-            serde_json::json!({ "electron": "29.1.6+wvcus" }),
-            "29.1.6",
-            "29.1.6+wvcus",
-            "change",
-        ),
-        (
-            "chromium",
-            serde_json::json!({ "chromium": "121.0.0.0" }),
-            "122.0.6261.139",
-            "121.0.0.0",
-            "downgrade",
-        ),
-        (
-            "node",
-            serde_json::json!({ "node": "22.0.0" }),
-            "20.9.0",
-            "22.0.0",
-            "upgrade",
-        ),
-        (
-            "os",
-            serde_json::json!({ "osName": "macOS" }),
-            "Linux",
-            "macOS",
-            "change",
-        ),
-        (
-            "osVersion",
-            serde_json::json!({ "osVersion": "13" }),
-            "12",
-            "13",
-            "change",
-        ),
+        ("app", serde_json::json!({ "app": "1.0.1" }), "1.0.0", "1.0.1", "upgrade"),
+        ("electron", serde_json::json!({ "electron": "29.1.6+wvcus" }), "29.1.6", "29.1.6+wvcus", "change"),
+        ("chromium", serde_json::json!({ "chromium": "121.0.0.0" }), "122.0.6261.139", "121.0.0.0", "downgrade"),
+        ("node", serde_json::json!({ "node": "22.0.0" }), "20.9.0", "22.0.0", "upgrade"),
+        ("os", serde_json::json!({ "osName": "macOS" }), "Linux", "macOS", "change"),
+        ("osVersion", serde_json::json!({ "osVersion": "13" }), "12", "13", "change"),
         ("arch", serde_json::json!({ "arch": "arm64" }), "x64", "arm64", "change"),
         ("profile", serde_json::json!({ "profile": "q" }), "p", "q", "change"),
         ("machine", serde_json::json!({ "machineHash": "n" }), "m", "n", "change"),
@@ -124,11 +88,7 @@ fn every_component_that_changed_is_reported_by_its_name() {
     for (component, change, from, to, kind) in cases {
         let changes = snapshot(change).changes_since(&before);
         let expected = serde_json::json!([{ "component": component, "from": from, "to": to, "kind": kind }]);
-        assert_eq!(
-            serde_json::to_value(changes).expect("plain values"),
-            expected,
-            "{component}"
-        );
+        assert_eq!(serde_json::to_value(changes).expect("plain values"), expected, "{component}");
     }
 }
 
@@ -143,10 +103,7 @@ fn a_cdm_is_compared_by_its_key_system_and_only_where_both_launches_saw_it() {
     let expected = serde_json::json!([{
         "component": "cdm", "keySystem": "a", "from": "4.10.2891.0", "to": "4.10.2999.0", "kind": "upgrade",
     }]);
-    assert_eq!(
-        serde_json::to_value(after.changes_since(&before)).expect("plain values"),
-        expected
-    );
+    assert_eq!(serde_json::to_value(after.changes_since(&before)).expect("plain values"), expected);
     let unseen = snapshot(serde_json::json!({ "cdms": [], "node": null, "osName": null, "machineHash": null }));
     assert_eq!(unseen.changes_since(&before), vec![]);
     assert_eq!(before.changes_since(&unseen), vec![]);

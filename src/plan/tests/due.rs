@@ -11,10 +11,7 @@ use crate::plan::{Due, LaneFacts, Scope, Urge, Work, due, is_trusted};
 
 /// A proof that was made in the launch under way.
 fn proof_of_this_launch(generation: i64) -> Proof {
-    Proof {
-        launch: LAUNCH,
-        ..proof(generation)
-    }
+    Proof { launch: LAUNCH, ..proof(generation) }
 }
 
 #[test]
@@ -24,29 +21,14 @@ fn trusted_is_proven_in_the_lanes_generation_and_not_past_its_expiration() {
     let cases: Vec<(&str, SessionSummary, LaneFacts, bool)> = vec![
         ("proven in this generation", proven(), lane(), true),
         ("in the one before", suspect(), lane(), false),
-        (
-            "in a later one, which cannot be",
-            active(Some(proof(GENERATION + 1))),
-            lane(),
-            false,
-        ),
+        ("in a later one, which cannot be", active(Some(proof(GENERATION + 1))), lane(), false),
         ("never", active(None), lane(), false),
         ("before its expiration", expiring(proven(), NOW + 1), lane(), true),
         ("at its expiration", expiring(proven(), NOW), lane(), false),
         ("past its expiration", expiring(proven(), NOW - 1), lane(), false),
         ("CDM not observed", proven(), unobserved(), false),
-        (
-            "checked in this launch, CDM not observed",
-            checked_now.clone(),
-            unobserved(),
-            true,
-        ),
-        (
-            "checked in this launch, expired by our clock",
-            expiring(checked_now, NOW - 1),
-            lane(),
-            true,
-        ),
+        ("checked in this launch, CDM not observed", checked_now.clone(), unobserved(), true),
+        ("checked in this launch, expired by our clock", expiring(checked_now, NOW - 1), lane(), true),
         ("checked in this launch, before a new generation", stale, lane(), false),
     ];
     for (what, session, lane, trusted) in cases {
@@ -68,13 +50,7 @@ fn what_is_due_follows_the_state_table() {
         ("trusted, wanted", proven(), scope(), Urge::Clicked, Due::Nothing(None)),
         // A check can destroy.
         ("suspect", suspect(), scope(), Urge::None, check),
-        (
-            "suspect, offline",
-            suspect(),
-            offline(),
-            Urge::None,
-            Due::WhenOnline(Work::Check),
-        ),
+        ("suspect, offline", suspect(), offline(), Urge::None, Due::WhenOnline(Work::Check)),
         ("suspect, offline, wanted", suspect(), offline(), Urge::Clicked, check),
         (
             "suspect without licence data",
@@ -83,31 +59,13 @@ fn what_is_due_follows_the_state_table() {
             Urge::None,
             Due::Nothing(Some(Reason::NoLicenseData)),
         ),
-        (
-            "suspect without licence data, wanted",
-            unrenewable(suspect()),
-            scope(),
-            Urge::Clicked,
-            check,
-        ),
+        ("suspect without licence data, wanted", unrenewable(suspect()), scope(), Urge::Clicked, check),
         ("never proven", active(None), scope(), Urge::None, check),
         // Lost and blocked are checked once in a new generation.
         ("lost", lost(), scope(), Urge::None, license),
         ("lost, new generation", unchecked(lost()), scope(), Urge::None, check),
-        (
-            "lost, offline",
-            lost(),
-            offline(),
-            Urge::None,
-            Due::WhenOnline(Work::License),
-        ),
-        (
-            "lost, offline, wanted",
-            lost(),
-            offline(),
-            Urge::Clicked,
-            Due::WhenOnline(Work::License),
-        ),
+        ("lost, offline", lost(), offline(), Urge::None, Due::WhenOnline(Work::License)),
+        ("lost, offline, wanted", lost(), offline(), Urge::Clicked, Due::WhenOnline(Work::License)),
         (
             "lost without licence data",
             unrenewable(lost()),
@@ -122,20 +80,8 @@ fn what_is_due_follows_the_state_table() {
             Urge::Clicked,
             Due::Nothing(Some(Reason::NoLicenseData)),
         ),
-        (
-            "lost without licence data, new generation",
-            unchecked(unrenewable(lost())),
-            scope(),
-            Urge::None,
-            check,
-        ),
-        (
-            "blocked, retry due",
-            blocked(Reason::Geo, Some(NOW)),
-            scope(),
-            Urge::None,
-            license,
-        ),
+        ("lost without licence data, new generation", unchecked(unrenewable(lost())), scope(), Urge::None, check),
+        ("blocked, retry due", blocked(Reason::Geo, Some(NOW)), scope(), Urge::None, license),
         (
             "blocked, retry later",
             blocked(Reason::Geo, Some(NOW + 1)),
@@ -143,73 +89,28 @@ fn what_is_due_follows_the_state_table() {
             Urge::None,
             Due::At(NOW + 1, Work::License),
         ),
-        (
-            "blocked, clicked",
-            blocked(Reason::Geo, Some(NOW + 1)),
-            scope(),
-            Urge::Clicked,
-            license,
-        ),
-        (
-            "blocked, location changed",
-            blocked(Reason::Geo, Some(NOW + 1)),
-            scope(),
-            Urge::Retry,
-            license,
-        ),
-        (
-            "blocked for good",
-            blocked(Reason::Auth, None),
-            scope(),
-            Urge::None,
-            Due::Nothing(Some(Reason::Auth)),
-        ),
-        (
-            "blocked for good, clicked",
-            blocked(Reason::Auth, None),
-            scope(),
-            Urge::Clicked,
-            license,
-        ),
-        (
-            "blocked for good, new generation",
-            unchecked(blocked(Reason::Auth, None)),
-            scope(),
-            Urge::None,
-            check,
-        ),
+        ("blocked, clicked", blocked(Reason::Geo, Some(NOW + 1)), scope(), Urge::Clicked, license),
+        ("blocked, location changed", blocked(Reason::Geo, Some(NOW + 1)), scope(), Urge::Retry, license),
+        ("blocked for good", blocked(Reason::Auth, None), scope(), Urge::None, Due::Nothing(Some(Reason::Auth))),
+        ("blocked for good, clicked", blocked(Reason::Auth, None), scope(), Urge::Clicked, license),
+        ("blocked for good, new generation", unchecked(blocked(Reason::Auth, None)), scope(), Urge::None, check),
         ("expired", expired(), scope(), Urge::None, license),
         (
             "expired, policy keeps it",
             expired(),
-            Scope {
-                relicense_expired: false,
-                ..scope()
-            },
+            Scope { relicense_expired: false, ..scope() },
             Urge::None,
             Due::Nothing(Some(Reason::Expired)),
         ),
         (
             "expired, policy keeps it, clicked",
             expired(),
-            Scope {
-                relicense_expired: false,
-                ..scope()
-            },
+            Scope { relicense_expired: false, ..scope() },
             Urge::Clicked,
             license,
         ),
         // Observe detects and reports, and does nothing else.
-        (
-            "observe",
-            lost(),
-            Scope {
-                mode: Mode::Observe,
-                ..scope()
-            },
-            Urge::Clicked,
-            Due::Nothing(None),
-        ),
+        ("observe", lost(), Scope { mode: Mode::Observe, ..scope() }, Urge::Clicked, Due::Nothing(None)),
     ];
     for (what, session, scope, urge, expected) in cases {
         assert_eq!(due(&session, &lane(), &scope, urge), expected, "{what}");
@@ -219,24 +120,11 @@ fn what_is_due_follows_the_state_table() {
 #[test]
 fn a_click_skips_every_wait_but_the_one_that_a_server_asked_for() {
     let later = NOW + 5_000;
-    let waits = [
-        Reason::Timeout,
-        Reason::InUse,
-        Reason::Unreachable,
-        Reason::ServerError,
-        Reason::LoadFailed,
-    ];
+    let waits = [Reason::Timeout, Reason::InUse, Reason::Unreachable, Reason::ServerError, Reason::LoadFailed];
     for delay in waits {
         let session = waiting(lost(), Some(delay), Some(later));
-        assert_eq!(
-            due(&session, &lane(), &scope(), Urge::None),
-            Due::At(later, Work::License)
-        );
-        assert_eq!(
-            due(&session, &lane(), &scope(), Urge::Clicked),
-            Due::Now(Work::License),
-            "{delay:?}"
-        );
+        assert_eq!(due(&session, &lane(), &scope(), Urge::None), Due::At(later, Work::License));
+        assert_eq!(due(&session, &lane(), &scope(), Urge::Clicked), Due::Now(Work::License), "{delay:?}");
     }
     let throttled = waiting(lost(), Some(Reason::Throttled), Some(later));
     for urge in [Urge::None, Urge::Clicked, Urge::Retry] {
@@ -253,12 +141,7 @@ fn a_pending_licence_is_verified_before_anything_else_and_adopted_only_where_it_
         ("journalled", Stage::Journalled, None, Work::Verify),
         ("licensed", Stage::Licensed, None, Work::Verify),
         ("verified in this launch", Stage::Verified, here, Work::Adopt),
-        (
-            "verified in an earlier launch",
-            Stage::Verified,
-            Some(proof(GENERATION)),
-            Work::Verify,
-        ),
+        ("verified in an earlier launch", Stage::Verified, Some(proof(GENERATION)), Work::Verify),
         (
             "verified in an earlier generation",
             Stage::Verified,
@@ -267,13 +150,7 @@ fn a_pending_licence_is_verified_before_anything_else_and_adopted_only_where_it_
         ),
     ];
     for (what, stage, proof, work) in cases {
-        for session in [
-            lost(),
-            expired(),
-            blocked(Reason::Auth, None),
-            suspect(),
-            unrenewable(lost()),
-        ] {
+        for session in [lost(), expired(), blocked(Reason::Auth, None), suspect(), unrenewable(lost())] {
             let session = pending(session, stage, proof);
             assert_eq!(due(&session, &lane(), &scope(), Urge::None), Due::Now(work), "{what}");
         }
@@ -290,10 +167,7 @@ fn a_pending_licence_is_verified_before_anything_else_and_adopted_only_where_it_
         pending.delay = Some(Reason::OpenInPlayer);
         pending.next_attempt_at_ms = Some(NOW + 1);
     }
-    assert_eq!(
-        due(&waits, &lane(), &scope(), Urge::None),
-        Due::At(NOW + 1, Work::Adopt)
-    );
+    assert_eq!(due(&waits, &lane(), &scope(), Urge::None), Due::At(NOW + 1, Work::Adopt));
 }
 
 #[test]
@@ -334,10 +208,7 @@ fn a_retry_dated_by_a_clock_that_ran_years_ahead_does_not_wait_for_years() {
 #[test]
 fn a_deferred_lane_changes_what_can_run_not_what_is_due() {
     for reason in [Reason::NoDriver, Reason::Unavailable] {
-        assert_eq!(
-            due(&suspect(), &deferred(reason), &scope(), Urge::None),
-            Due::Now(Work::Check)
-        );
+        assert_eq!(due(&suspect(), &deferred(reason), &scope(), Urge::None), Due::Now(Work::Check));
     }
 }
 

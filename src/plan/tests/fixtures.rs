@@ -23,10 +23,7 @@ pub fn scope() -> Scope {
 }
 
 pub fn offline() -> Scope {
-    Scope {
-        connectivity: Connectivity::Offline,
-        ..scope()
-    }
+    Scope { connectivity: Connectivity::Offline, ..scope() }
 }
 
 pub fn lane() -> LaneFacts {
@@ -45,33 +42,20 @@ pub fn lane() -> LaneFacts {
 }
 
 pub fn unobserved() -> LaneFacts {
-    LaneFacts {
-        cdm_observed: false,
-        ..lane()
-    }
+    LaneFacts { cdm_observed: false, ..lane() }
 }
 
 pub fn unsupported() -> LaneFacts {
-    LaneFacts {
-        capability: Some(Capability::Unsupported),
-        ..lane()
-    }
+    LaneFacts { capability: Some(Capability::Unsupported), ..lane() }
 }
 
 pub fn deferred(reason: Reason) -> LaneFacts {
-    LaneFacts {
-        deferred: Some(reason),
-        ..lane()
-    }
+    LaneFacts { deferred: Some(reason), ..lane() }
 }
 
 /// A proof from an earlier launch.
 pub fn proof(generation: i64) -> Proof {
-    Proof {
-        generation,
-        launch: LAUNCH - 1,
-        at_ms: NOW - 1_000_000,
-    }
+    Proof { generation, launch: LAUNCH - 1, at_ms: NOW - 1_000_000 }
 }
 
 pub fn session(standing: Standing) -> SessionSummary {
@@ -106,12 +90,7 @@ pub fn suspect() -> SessionSummary {
 
 /// A session in a state that needs a licence, already checked in this generation.
 pub fn broken(state: State, reason: Reason) -> SessionSummary {
-    session(Standing {
-        state,
-        reason: Some(reason),
-        checked_generation: Some(GENERATION),
-        ..Standing::unproven(None)
-    })
+    session(Standing { state, reason: Some(reason), checked_generation: Some(GENERATION), ..Standing::unproven(None) })
 }
 
 pub fn lost() -> SessionSummary {
@@ -134,10 +113,7 @@ pub fn waiting(mut session: SessionSummary, delay: Option<Reason>, at: Option<Mi
 }
 
 pub fn unrenewable(session: SessionSummary) -> SessionSummary {
-    SessionSummary {
-        renewable: false,
-        ..session
-    }
+    SessionSummary { renewable: false, ..session }
 }
 
 pub fn unchecked(mut session: SessionSummary) -> SessionSummary {
@@ -151,14 +127,6 @@ pub fn expiring(mut session: SessionSummary, at: Millis) -> SessionSummary {
 }
 
 pub fn pending(session: SessionSummary, stage: Stage, proof: Option<Proof>) -> SessionSummary {
-    let pending = PendingSummary {
-        stage,
-        proof,
-        delay: None,
-        next_attempt_at_ms: None,
-    };
-    SessionSummary {
-        pending: Some(pending),
-        ..session
-    }
+    let pending = PendingSummary { stage, proof, delay: None, next_attempt_at_ms: None };
+    SessionSummary { pending: Some(pending), ..session }
 }

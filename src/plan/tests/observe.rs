@@ -13,10 +13,7 @@ fn snapshot() -> Snapshot {
         electron: "29.1.6".to_owned(),
         chromium: "122.0.6261.139".to_owned(),
         node: Some("20.9.0".to_owned()),
-        cdms: vec![
-            cdm(KEY_SYSTEM, Some("4.10.2891.0")),
-            cdm("org.w3.clearkey", Some("1.0.0.0")),
-        ],
+        cdms: vec![cdm(KEY_SYSTEM, Some("4.10.2891.0")), cdm("org.w3.clearkey", Some("1.0.0.0"))],
         os_name: Some("Linux".to_owned()),
         os_version: Some("12".to_owned()),
         arch: Some("x64".to_owned()),
@@ -26,21 +23,14 @@ fn snapshot() -> Snapshot {
 }
 
 fn cdm(key_system: &str, version: Option<&str>) -> Cdm {
-    Cdm {
-        key_system: key_system.to_owned(),
-        version: version.map(str::to_owned),
-    }
+    Cdm { key_system: key_system.to_owned(), version: version.map(str::to_owned) }
 }
 
 /// A lane whose binding was recorded from `snapshot` in the launch before this one.
 fn lane(snapshot: &Snapshot) -> Lane {
     Lane {
         id: 1,
-        key: LaneKey {
-            origin: "app://bundle".to_owned(),
-            partition: String::new(),
-            key_system: KEY_SYSTEM.to_owned(),
-        },
+        key: LaneKey { origin: "app://bundle".to_owned(), partition: String::new(), key_system: KEY_SYSTEM.to_owned() },
         generation: 1,
         binding: Binding::of(snapshot, KEY_SYSTEM),
         binding_launch: BEFORE,
@@ -84,10 +74,7 @@ fn each_part_of_the_binding_starts_a_generation_and_so_does_going_back() {
         ("electron's build", changed(|s| s.electron = "29.1.6+wvcus".to_owned())),
         ("chromium", changed(|s| s.chromium = "134.0.6998.179".to_owned())),
         ("its CDM", changed(|s| s.cdms[0] = cdm(KEY_SYSTEM, Some("4.10.2999.0")))),
-        (
-            "an earlier CDM",
-            changed(|s| s.cdms[0] = cdm(KEY_SYSTEM, Some("4.9.0.0"))),
-        ),
+        ("an earlier CDM", changed(|s| s.cdms[0] = cdm(KEY_SYSTEM, Some("4.9.0.0")))),
         ("OS name", changed(|s| s.os_name = Some("macOS".to_owned()))),
         ("architecture", changed(|s| s.arch = Some("arm64".to_owned()))),
         ("profile", changed(|s| s.profile = Some("other".to_owned()))),
@@ -108,10 +95,7 @@ fn what_is_recorded_but_not_binding_starts_nothing() {
         ("app", changed(|s| s.app = "2.0.0".to_owned())),
         ("node", changed(|s| s.node = Some("22.0.0".to_owned()))),
         ("OS version", changed(|s| s.os_version = Some("13".to_owned()))),
-        (
-            "another CDM",
-            changed(|s| s.cdms[1] = cdm("org.w3.clearkey", Some("2.0.0.0"))),
-        ),
+        ("another CDM", changed(|s| s.cdms[1] = cdm("org.w3.clearkey", Some("2.0.0.0")))),
         ("another CDM, gone", changed(|s| drop(s.cdms.pop()))),
     ];
     for (part, after) in others {
@@ -143,14 +127,8 @@ fn another_cdm_after_a_null_starts_a_generation_in_a_later_launch_or_late_in_the
     let before = snapshot();
     let null = changed(|s| s.cdms[0] = cdm(KEY_SYSTEM, None));
     let after = changed(|s| s.cdms[0] = cdm(KEY_SYSTEM, Some("4.10.2999.0")));
-    assert_eq!(
-        starts(&mut lane(&before), &[(&null, NOW), (&after, NOW + 1)]),
-        [false, true]
-    );
-    assert_eq!(
-        starts(&mut lane(&before), &[(&null, NOW), (&after, NOW)]),
-        [false, true]
-    );
+    assert_eq!(starts(&mut lane(&before), &[(&null, NOW), (&after, NOW + 1)]), [false, true]);
+    assert_eq!(starts(&mut lane(&before), &[(&null, NOW), (&after, NOW)]), [false, true]);
 }
 
 #[test]
@@ -162,11 +140,7 @@ fn a_cdm_that_comes_late_in_the_launch_that_first_saw_the_lane_is_filled_in() {
     assert_eq!(fresh.binding.cdm.as_deref(), Some("4.10.2891.0"));
 
     let updated = changed(|s| s.cdms[0] = cdm(KEY_SYSTEM, Some("4.10.2999.0")));
-    assert_eq!(
-        starts(&mut fresh, &[(&updated, NOW)]),
-        [true],
-        "from then on it is compared"
-    );
+    assert_eq!(starts(&mut fresh, &[(&updated, NOW)]), [true], "from then on it is compared");
 }
 
 #[test]

@@ -173,14 +173,8 @@ async fn the_observer_hears_of_a_removal() {
     removed.await.expect("removed");
     let told = told.lock().expect("the observer does not panic");
     let last = told.last().expect("three commits");
-    assert!(
-        last.iter()
-            .any(|change| matches!(change, Change::SessionRemoved(row) if *row == id))
-    );
-    assert!(
-        last.iter()
-            .any(|change| matches!(change, Change::Debt(debt) if debt.session_id == "old"))
-    );
+    assert!(last.iter().any(|change| matches!(change, Change::SessionRemoved(row) if *row == id)));
+    assert!(last.iter().any(|change| matches!(change, Change::Debt(debt) if debt.session_id == "old")));
     assert!(contents(&store).is_empty());
 }
 
@@ -230,9 +224,5 @@ async fn close_is_idempotent_and_nothing_works_after_it() {
     let again = open(directory.path()).expect("the directory is free");
     assert_eq!(contents(&again), ["film"]);
     store.close();
-    assert_eq!(
-        contents(&again),
-        ["film"],
-        "closing once more takes nothing from the next"
-    );
+    assert_eq!(contents(&again), ["film"], "closing once more takes nothing from the next");
 }

@@ -82,11 +82,7 @@ fn an_open_that_waits_succeeds_when_the_holder_leaves() {
         Store::open(&path, Duration::from_secs(60), Box::new(|_| {})).map(|store| store.close())
     });
     let at_once = told.recv().expect("the thread tells");
-    assert_eq!(
-        at_once.map_err(|error| error.code()),
-        Err("ERR_IN_USE"),
-        "held when the wait begins"
-    );
+    assert_eq!(at_once.map_err(|error| error.code()), Err("ERR_IN_USE"), "held when the wait begins");
     first.close();
     assert_eq!(waiting.join().expect("the thread ends"), Ok(()));
 }
@@ -110,14 +106,8 @@ async fn a_database_of_a_newer_version_is_refused_and_left_as_it_is() {
     newer.pragma_update(None, "user_version", 2).expect("written");
     newer.close().expect("closed");
     let before = fs::read(&file).expect("a file");
-    assert_eq!(
-        refusal(directory.path()),
-        Some(Error::NewerDatabase { found: 2, known: 1 })
-    );
-    assert!(
-        fs::read(&file).expect("a file") == before,
-        "not a byte of it is changed"
-    );
+    assert_eq!(refusal(directory.path()), Some(Error::NewerDatabase { found: 2, known: 1 }));
+    assert!(fs::read(&file).expect("a file") == before, "not a byte of it is changed");
     assert_eq!(
         refusal(directory.path()).map(|error| error.code()),
         Some("ERR_NEWER_DATABASE"),
@@ -130,21 +120,13 @@ fn a_newer_database_that_keeps_another_journal_is_left_as_it_is_too() {
     let directory = directory();
     let file = directory.path().join(DATABASE_FILE);
     let newer = rusqlite::Connection::open(&file).expect("a database");
-    newer
-        .pragma_update(None, "application_id", 0x454f_5373)
-        .expect("written");
+    newer.pragma_update(None, "application_id", 0x454f_5373).expect("written");
     newer.pragma_update(None, "user_version", 9).expect("written");
     newer.execute_batch("CREATE TABLE later (a)").expect("a table");
     newer.close().expect("closed");
     let before = fs::read(&file).expect("a file");
-    assert_eq!(
-        refusal(directory.path()),
-        Some(Error::NewerDatabase { found: 9, known: 1 })
-    );
-    assert!(
-        fs::read(&file).expect("a file") == before,
-        "not a byte of it is changed"
-    );
+    assert_eq!(refusal(directory.path()), Some(Error::NewerDatabase { found: 9, known: 1 }));
+    assert!(fs::read(&file).expect("a file") == before, "not a byte of it is changed");
 }
 
 #[test]
@@ -153,10 +135,7 @@ fn a_file_of_another_kind_is_a_corrupt_database_and_is_left_as_it_is() {
     let file = directory.path().join(DATABASE_FILE);
     let text = "Dear diary, ".repeat(1_000);
     fs::write(&file, &text).expect("written");
-    assert_eq!(
-        refusal(directory.path()).map(|error| error.code()),
-        Some("ERR_CORRUPT_DATABASE")
-    );
+    assert_eq!(refusal(directory.path()).map(|error| error.code()), Some("ERR_CORRUPT_DATABASE"));
     assert_eq!(fs::read_to_string(&file).expect("a file"), text);
 }
 
@@ -166,12 +145,8 @@ fn the_database_of_another_application_is_not_taken_for_ours() {
         let directory = directory();
         let file = directory.path().join(DATABASE_FILE);
         let other = rusqlite::Connection::open(&file).expect("a database");
-        other
-            .pragma_update(None, "application_id", 0x4d50_504b)
-            .expect("written");
-        other
-            .pragma_update(None, "user_version", user_version)
-            .expect("written");
+        other.pragma_update(None, "application_id", 0x4d50_504b).expect("written");
+        other.pragma_update(None, "user_version", user_version).expect("written");
         other.execute_batch("CREATE TABLE notes (a)").expect("a table");
         other.close().expect("closed");
         let code = refusal(directory.path()).map(|error| error.code());

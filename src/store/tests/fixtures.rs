@@ -77,16 +77,11 @@ pub fn session(lane: i64, content_id: &str) -> Session {
 
 /// A lane in the store, and its id.
 pub async fn stored_lane(store: &Store) -> i64 {
-    store
-        .write(|tx| tx.insert_lane(&lane()))
-        .await
-        .expect("a lane is stored")
+    store.write(|tx| tx.insert_lane(&lane())).await.expect("a lane is stored")
 }
 
 pub async fn put(store: &Store, lane: i64, content_id: &'static str) -> Result<i64> {
-    store
-        .write(move |tx| tx.insert_session(&session(lane, content_id)))
-        .await
+    store.write(move |tx| tx.insert_session(&session(lane, content_id))).await
 }
 
 /// The contents that are committed.

@@ -29,10 +29,7 @@ fn full(id: i64, lane: i64) -> Session {
         license_url: Some("https://license.example.com/v1".to_owned()),
         capabilities: Capabilities {
             audio: vec![capability("audio/mp4; codecs=\"mp4a.40.2\"", None)],
-            video: vec![capability(
-                "video/mp4; codecs=\"avc1.42E01E\"",
-                Some("SW_SECURE_DECODE"),
-            )],
+            video: vec![capability("video/mp4; codecs=\"avc1.42E01E\"", Some("SW_SECURE_DECODE"))],
         },
         last_played_at_ms: Some(11),
         rules: Rules {
@@ -50,11 +47,7 @@ fn full(id: i64, lane: i64) -> Session {
             state: State::Blocked,
             reason: Some(Reason::Geo),
             delay: Some(Reason::Throttled),
-            proof: Some(Proof {
-                generation: 21,
-                launch: 22,
-                at_ms: 23,
-            }),
+            proof: Some(Proof { generation: 21, launch: 22, at_ms: 23 }),
             expiration_ms: Some(24),
             strike: Some(Strike { run: 25, at_ms: 26 }),
             attempts: 27,
@@ -65,11 +58,7 @@ fn full(id: i64, lane: i64) -> Session {
         pending: Some(Pending {
             session_id: "ksid-2".to_owned(),
             stage: Stage::Verified,
-            proof: Some(Proof {
-                generation: 31,
-                launch: 32,
-                at_ms: 33,
-            }),
+            proof: Some(Proof { generation: 31, launch: 32, at_ms: 33 }),
             key_ids: vec![KeyId([3; 16])],
             expiration_ms: Some(34),
             delay: Some(Reason::OpenInPlayer),
@@ -85,10 +74,7 @@ async fn a_session_with_every_field_set_is_read_as_it_was_saved_after_a_reopen_t
     let store = open(directory.path()).expect("a store");
     let lane = stored_lane(&store).await;
     let inserted = full(0, lane);
-    let id = store
-        .write(move |tx| tx.insert_session(&inserted))
-        .await
-        .expect("written");
+    let id = store.write(move |tx| tx.insert_session(&inserted)).await.expect("written");
     let expected = full(id, lane);
     let read = store.read(|rows| rows.session(id)).expect("read");
     assert_eq!(read.as_ref(), Some(&expected));
@@ -104,22 +90,12 @@ async fn saving_overwrites_every_field_down_to_nothing() {
     let directory = directory();
     let store = open(directory.path()).expect("a store");
     let lane = stored_lane(&store).await;
-    let id = store
-        .write(move |tx| tx.insert_session(&full(0, lane)))
-        .await
-        .expect("written");
-    let plain = Session {
-        id,
-        content_id: full(id, lane).content_id,
-        ..session(lane, "any")
-    };
+    let id = store.write(move |tx| tx.insert_session(&full(0, lane))).await.expect("written");
+    let plain = Session { id, content_id: full(id, lane).content_id, ..session(lane, "any") };
     let saved = plain.clone();
     store.write(move |tx| tx.save_session(&saved)).await.expect("saved");
     assert_eq!(store.read(|rows| rows.session(id)).expect("read"), Some(plain.clone()));
-    assert_eq!(
-        store.read(|rows| rows.summary(id)).expect("read"),
-        Some(plain.summary())
-    );
+    assert_eq!(store.read(|rows| rows.summary(id)).expect("read"), Some(plain.summary()));
 }
 
 #[tokio::test]
@@ -152,9 +128,7 @@ async fn a_word_that_nobody_knows_is_a_damaged_database_not_a_guess() {
     store.close();
     let file = directory.path().join(crate::store::directory::DATABASE_FILE);
     let other = rusqlite::Connection::open(file).expect("a database");
-    other
-        .execute("UPDATE session SET state = 'splendid'", [])
-        .expect("damaged");
+    other.execute("UPDATE session SET state = 'splendid'", []).expect("damaged");
     other.close().expect("closed");
     let store = open(directory.path()).expect("a store");
     assert!(store.read(|rows| rows.all_sessions()).is_err());
@@ -187,17 +161,10 @@ async fn a_lane_with_every_field_set_is_read_as_it_was_saved() {
     store.write(move |tx| tx.save_lane(&saved)).await.expect("saved");
     let key = LaneKey { ..lane().key };
     assert_eq!(store.read(|rows| rows.lane(id)).expect("read"), Some(full.clone()));
-    assert_eq!(
-        store.read(|rows| rows.lane_by_key(&key)).expect("read"),
-        Some(full.clone())
-    );
+    assert_eq!(store.read(|rows| rows.lane_by_key(&key)).expect("read"), Some(full.clone()));
     assert_eq!(store.read(|rows| rows.lanes()).expect("read"), vec![full]);
     let twice = store.write(|tx| tx.insert_lane(&lane())).await;
-    assert_eq!(
-        twice.map_err(|error| error.code()),
-        Err("ERR_STORAGE"),
-        "one lane per key"
-    );
+    assert_eq!(twice.map_err(|error| error.code()), Err("ERR_STORAGE"), "one lane per key");
 }
 
 #[tokio::test]
@@ -214,14 +181,8 @@ async fn debts_and_launches_are_read_as_they_were_saved() {
     };
     let source = full(0, lane);
     assert_eq!((debt.lane, debt.session_id.as_str()), (lane, "old"));
-    assert_eq!(
-        (&debt.capabilities, &debt.init_data_type),
-        (&source.capabilities, &source.init_data_type)
-    );
-    assert_eq!(
-        (&debt.key_ids, debt.attempts, debt.next_attempt_at_ms),
-        (&source.key_ids, 0, None)
-    );
+    assert_eq!((&debt.capabilities, &debt.init_data_type), (&source.capabilities, &source.init_data_type));
+    assert_eq!((&debt.key_ids, debt.attempts, debt.next_attempt_at_ms), (&source.key_ids, 0, None));
     let mut failed = debt.clone();
     failed.attempts = 3;
     failed.next_attempt_at_ms = Some(99);
@@ -251,17 +212,11 @@ async fn debts_and_launches_are_read_as_they_were_saved() {
         kind: ChangeKind::Change,
     };
     let (saved, changes) = (platform.clone(), vec![change.clone()]);
-    let id = store
-        .write(move |tx| tx.insert_launch(42, &saved, &changes))
-        .await
-        .expect("written");
+    let id = store.write(move |tx| tx.insert_launch(42, &saved, &changes)).await.expect("written");
     let launches = store.read(|rows| rows.launches(10)).expect("read");
     assert_eq!(launches.len(), 1);
     assert_eq!((launches[0].launch_id, launches[0].at_ms), (id, 42));
-    assert_eq!(
-        (&launches[0].platform, &launches[0].changes),
-        (&platform, &vec![change])
-    );
+    assert_eq!((&launches[0].platform, &launches[0].changes), (&platform, &vec![change]));
 }
 
 #[tokio::test]

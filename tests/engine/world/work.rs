@@ -13,11 +13,7 @@ impl World {
         let phases = self.app.poll().await.phases;
         prop_assert!(phases.len() <= 1, "one phase at a time in a lane");
         for order in phases {
-            prop_assert!(
-                !self.unsupported || order.phase == "probe",
-                "{} in an unsupported lane",
-                order.phase
-            );
+            prop_assert!(!self.unsupported || order.phase == "probe", "{} in an unsupported lane", order.phase);
             self.may_go_out(&order)?;
             let proof = (self.epoch, self.launch);
             let mut fates = fates.iter().cycle();
@@ -51,24 +47,15 @@ impl World {
             let Some(row) = row else { continue };
             for id in [Some(&row.id), row.pending.as_ref()].into_iter().flatten() {
                 let good = self.app.cdm.sessions.get(id) == Some(&vec![key_of(&content)]);
-                let found_bad = row
-                    .bad
-                    .get(id)
-                    .is_some_and(|when| when.is_none_or(|epoch| epoch == self.epoch));
-                prop_assert!(
-                    !good || found_bad,
-                    "{content} is paid for again though session {id} is good"
-                );
+                let found_bad = row.bad.get(id).is_some_and(|when| when.is_none_or(|epoch| epoch == self.epoch));
+                prop_assert!(!good || found_bad, "{content} is paid for again though session {id} is good");
             }
         }
         Ok(())
     }
 
     pub(super) fn row_of(&self, content: &str) -> Option<i64> {
-        self.rows
-            .iter()
-            .find(|(_, row)| row.content == content)
-            .map(|(id, _)| *id)
+        self.rows.iter().find(|(_, row)| row.content == content).map(|(id, _)| *id)
     }
 
     async fn run_task(&mut self, order: &PhaseOrder, task: &TaskOrder, fate: u8, proof: (u32, u32)) -> Checked {
@@ -101,11 +88,7 @@ impl World {
     }
 
     async fn tell(&mut self, task: &TaskOrder, outcome: &Value) {
-        let done = self
-            .app
-            .report(task, outcome.clone())
-            .await
-            .expect("a readable outcome");
+        let done = self.app.report(task, outcome.clone()).await.expect("a readable outcome");
         if let Some(witness) = done.plant_witness {
             self.witness = Some(witness.clone());
             self.app.cdm.witness = Some(witness);
