@@ -56,13 +56,24 @@ async function failure(response, session, classifyRefusal) {
     return { kind: 'server-error', status };
   }
   const body = (await response.text().catch(() => '')).slice(0, MAX_BODY_FOR_CLASSIFIER);
-  const reason = await classifyRefusal?.({ status, headers, body, session }) ?? recognised(status);
+  const reason = await classifyRefusal?.({ status, headers, body, session }) ?? recognised(status, body);
   return reason ? { kind: 'refused', status, reason } : { kind: 'unreachable', message: `HTTP ${status}` };
 }
 
-/** @param {number} status @returns {Refusal | null} */
-function recognised(status) {
-  return status === 401 ? 'auth' : null;
+/** Words of licence servers that refuse by region, in a body that is not a page. */
+const NAMES_A_REGION = /geo[-_ ]?(?:block|fenc|restrict|location)|\b(?:region|country|territory|location)\b/i;
+
+/**
+ * What is said plainly. A bare 403 is not: proxies and captive portals say it too.
+ * @param {number} status
+ * @param {string} body
+ * @returns {Refusal | null}
+ */
+function recognised(status, body) {
+  if (status === 401) return 'auth';
+  if (status === 451) return 'geo';
+  const isPage = /^\s*</.test(body);
+  return status === 403 && !isPage && NAMES_A_REGION.test(body) ? 'geo' : null;
 }
 
 /**

@@ -42,11 +42,16 @@ const OPTIONS = ['directory', 'platform', 'policy', 'acquireLicense', 'classifyR
  * @extends {EventEmitter<OfflineSessionsEvents>}
  */
 class OfflineSessions extends EventEmitter {
+  /** Kept until they are closed: one that was collected would let go of its directory. @type {Set<OfflineSessions>} */
+  static #open = new Set();
+
   #native;
   #loop;
   #policy;
   /** @type {(lane: Lane) => SessionDriver | null} */
   #driverFor = () => null;
+  /** Contents that were announced as ready and have stayed so. @type {Set<string>} */
+  #ready = new Set();
   /** @type {Promise<void> | undefined} */
   #closing;
   /** @type {LaunchReport} */
@@ -85,6 +90,7 @@ class OfflineSessions extends EventEmitter {
    */
   constructor(native, hooks) {
     super();
+    OfflineSessions.#open.add(this);
     this.#native = native;
     this.#launch = JSON.parse(native.launch);
     this.#policy = JSON.parse(native.policy);
@@ -112,6 +118,7 @@ class OfflineSessions extends EventEmitter {
   async updatePlatform(platform) {
     const json = check.toJson('platform', () => check.object('platform', platform));
     this.#launch = JSON.parse(await this.#call((native) => native.updatePlatform(json)));
+    this.#ready.clear();
     this.#loop.nudge();
     return this.#launch;
   }
@@ -233,6 +240,62 @@ class OfflineSessions extends EventEmitter {
     this.#loop.nudge();
   }
 
+  /**
+   * Who is signed in; null: nobody. Titles of other accounts are neither licensed nor playable (`other-account`), and what was
+   * blocked for want of a sign-in is tried again. Until it is called every title counts.
+   * @param {string | null} account
+   * @returns {Promise<void>}
+   */
+  async setAccount(account) {
+    const given = account === null ? undefined : check.string('account', account);
+    await this.#call(async (native) => native.setAccount(given));
+    this.#loop.nudge();
+  }
+
+  /**
+   * Says that a title is playing (it is then not checked, adopted or released), or that a download is writing licences (then nothing
+   * writes in its lane). Licences that the app makes itself want the window's lock as well: `withCdmLock` of `…/renderer`.
+   * @param {{ contentId?: string, lane: Lane, kind: 'playing' | 'downloading' }} hold without `contentId`: all of the lane
+   * @returns {{ release(): void }} `release` may be called more than once
+   */
+  hold(hold) {
+    this.#assertOpen();
+    const json = check.toJson('hold', () => check.object('hold', hold));
+    const id = call(() => this.#native.hold(json));
+    return {
+      release: () => {
+        this.#native.releaseHold(id);
+        this.#loop.nudge();
+      },
+    };
+  }
+
+  /**
+   * How playback went. An error, or key statuses that are not good, take a title's proof away: it is checked next. Nothing the
+   * player says gives a proof.
+   * @param {string} contentId
+   * @param {{ error?: unknown, systemCode?: number | null, keyStatuses?: Record<string, import('./types').MediaKeyStatus>,
+   *   expiration?: number | null }} report
+   * @returns {Promise<Verdict>}
+   */
+  async reportPlayback(contentId, report) {
+    check.string('contentId', contentId);
+    const given = check.reading('report', () => ({ ...check.object('report', report) }));
+    const error = given.error === undefined || given.error === null ? null : check.reading('error', () => String(given.error));
+    const json = check.toJson('report', () => ({ ...check.sessionInput('report', given), error }));
+    const [verdict, sessions] = JSON.parse(await this.#call((native) => native.reportPlayback(contentId, json)));
+    this.#announce(sessions.map(check.withBytes));
+    this.#loop.nudge();
+    return verdict;
+  }
+
+  /** A content's waits are over, but for those that a server asked for: it is tried again. @param {string} contentId @returns {Promise<void>} */
+  async retry(contentId) {
+    check.string('contentId', contentId);
+    await this.#call((native) => native.retry(contentId));
+    this.#loop.nudge();
+  }
+
   /** Launches and what changed, newest first. @param {{ limit?: number }} [options] @returns {Promise<import('./types').Launch[]>} */
   async history(options = {}) {
     const json = check.toJson('options', () => check.object('options', options));
@@ -241,7 +304,9 @@ class OfflineSessions extends EventEmitter {
 
   /** Ends all work and lets go of the directory. Idempotent; a run under way rejects with ERR_CLOSED. @returns {Promise<void>} */
   close() {
-    this.#closing ??= this.#loop.close().then(() => call(this.#native.close()));
+    this.#closing ??= this.#loop.close()
+      .then(() => call(this.#native.close()))
+      .finally(() => OfflineSessions.#open.delete(this));
     return this.#closing;
   }
 
@@ -270,8 +335,14 @@ class OfflineSessions extends EventEmitter {
     for (const contentId of new Set(sessions.map((session) => session.contentId))) {
       if (this.#closing) return;
       const verdict = this.verdict(contentId);
-      if (verdict.playable === 'offline') this.#tell('content-ready', verdict);
-      else if (verdict.state === 'blocked') this.#tell('content-blocked', verdict);
+      if (verdict.playable !== 'offline') {
+        this.#ready.delete(contentId);
+        if (verdict.state === 'blocked') this.#tell('content-blocked', verdict);
+      } else if (!this.#ready.has(contentId)) {
+        // Once, though several of its sessions may be recorded in one commit.
+        this.#ready.add(contentId);
+        this.#tell('content-ready', verdict);
+      }
     }
   }
 

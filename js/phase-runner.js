@@ -139,7 +139,7 @@ async function runTask(native, host, driver, order, task, signal) {
   const completed = await complete(native, host, order, task, result.ok ? result.value : NO_ANSWER[order.phase]);
   const { plantWitness } = completed;
   if (plantWitness) {
-    const planted = await attempt(host, signal, order.taskTimeoutMs, async () => driver.plantWitness(order.lane, plantWitness));
+    const planted = await attempt(host, undefined, order.taskTimeoutMs, async () => driver.plantWitness(order.lane, plantWitness));
     // Unplanted, it will be missed at the next launch, which checks once more than it had to.
     if (!planted.ok) host.warn(planted.error);
   }
@@ -179,8 +179,11 @@ async function complete(native, host, order, { taskId }, outcome) {
  */
 async function perform(native, host, driver, order, task, signal) {
   const { session, requestId, newSessionId } = task;
+  let journalled = false;
   /** @type {import('./session-driver').AcquireLicense} */
   const acquireLicense = async ({ messageType, message }) => {
+    // What is not journalled would be paid for again after a crash.
+    if (order.phase === 'license' && !journalled) throw new Error('sessionCreated has not resolved');
     if (messageType === 'license-request') host.countLicenseRequest?.();
     const replaces = session.sessionId;
     const licence = await host.acquireLicense({ session, requestId: requestId ?? '', messageType, message, replaces, signal });
@@ -194,7 +197,10 @@ async function perform(native, host, driver, order, task, signal) {
     case 'verify':
       return driver.check(session, { signal });
     case 'license': {
-      const sessionCreated = (/** @type {string} */ id) => call(native.journal(task.taskId, String(id)));
+      const sessionCreated = async (/** @type {string} */ id) => {
+        await call(native.journal(task.taskId, String(id)));
+        journalled = true;
+      };
       return driver.license(session, { requestId: /** @type {string} */ (requestId), signal, sessionCreated, acquireLicense });
     }
     case 'adopt': {

@@ -79,7 +79,7 @@
  *   | 'foreign-keys' | 'system-id-changed' | 'load-failed' | 'released' | 'id-reused' | 'expired' | 'auth' | 'geo' | 'entitlement'
  *   | 'offline-not-allowed' | 'device-limit' | 'concurrency' | 'revoked' | 'rejected' | 'unverified' | 'in-use' | 'keys-not-ready'
  *   | 'throttled' | 'unreachable' | 'server-error' | 'timeout' | 'catalogue-changed' | 'open-in-player' | 'no-license-data'
- *   | 'offline' | 'no-driver' | 'unavailable' | 'unsupported' | 'unknown'} Reason
+ *   | 'offline' | 'no-driver' | 'unavailable' | 'unsupported' | 'other-account' | 'unknown'} Reason
  *
  * @typedef {object} StoredFacts
  * @property {number} id

@@ -58,7 +58,8 @@ describe('an answer that says nothing against the title leaves it lost, for late
     ['a captive portal\'s page as 403', () => ({ status: 403, body: '<!doctype html>', headers: { 'content-type': 'text/html' } }), 'unreachable', BACKOFF_MS],
     ['a redirect to nowhere', () => ({ status: 302, headers: { location: 'data:text/html,welcome' } }), 'unreachable', BACKOFF_MS],
   ])('%s', async (_what, behaviour, reason, expectedWaitMs) => {
-    app.server.behave(behaviour(), { times: 3 });
+    // A date counts from the moment of its answer.
+    app.server.behave(behaviour, { times: 3 });
     await lost();
     const { report, session, waitMs, tookMs } = await revalidate();
     expect(report).toMatchObject({ checked: 1, proven: 0, lost: 1, licensed: 0, adopted: 0, blocked: 0, licenseRequests: 1, deferred: 1 });

@@ -40,11 +40,20 @@ impl Engine {
 
     /// Somebody waits for this content: its sessions go first, and waits that no server asked for are skipped, once.
     pub async fn want(&self, content: String) -> Result<()> {
+        self.urge(content, Urge::Clicked).await
+    }
+
+    /// The app says that a content's waits are over: those that no server asked for are skipped, once.
+    pub async fn retry(&self, content: String) -> Result<()> {
+        self.urge(content, Urge::Retry).await
+    }
+
+    async fn urge(&self, content: String, urge: Urge) -> Result<()> {
         let content = content_id(content)?;
         self.wait_until_filled().await?;
         let mut memory = self.memory();
         for row in memory.rows_of_content(&content).to_vec() {
-            memory.urges.insert(row, Urge::Clicked);
+            memory.set_urge(row, urge);
             let Some(lane) = memory.sessions.get(&row).map(|session| session.lane) else {
                 continue;
             };
@@ -73,7 +82,7 @@ impl Engine {
             if memory.tasks.values().any(|task| task.kind.row() == Some(*row)) {
                 return true;
             }
-            let can_run = can_run(lane, self.policy.mode) && lane.not_before_ms <= now;
+            let can_run = can_run(lane, self.policy.mode) && lane.waits_until(&self.policy, now).is_none();
             can_run && (Memory::awaits_probe(lane) || memory.has_work(*row, &self.policy, now))
         };
         if rows.iter().any(outstanding) {

@@ -7,7 +7,7 @@ use super::memory::{LaneState, Memory};
 use super::wire::{PhaseId, Poll};
 use crate::clock::Millis;
 use crate::model::{Capability, DebtId, Generation, LaneId, LaneKey, Mode, Policy, Reason, RowId};
-use crate::plan::{Due, LaneFacts, Scope, Urge, Work, due, is_trusted};
+use crate::plan::{Due, LaneFacts, Scope, Urge, Work, due, is_trusted, still_to_come};
 
 /// What a lane does next, before its rows are read.
 pub struct Choice {
@@ -29,6 +29,8 @@ pub enum PhaseKind {
 struct Candidate {
     unclicked: bool,
     work: Work,
+    /// A sacrificial licence tells what to expect before others are risked.
+    not_canary: bool,
     alone: bool,
     last_played: Reverse<Option<Millis>>,
     /// Soonest to expire first; never is last.
@@ -55,8 +57,8 @@ pub fn choose(memory: &mut Memory, policy: &Policy, now: Millis) -> (Poll, Vec<C
         let in_use = has_debts || memory.sessions.values().any(|session| session.lane == id);
         let kind = if !in_use {
             None
-        } else if lane.not_before_ms > now {
-            wake.at(lane.not_before_ms);
+        } else if let Some(at) = lane.waits_until(policy, now) {
+            wake.at(at);
             None
         } else if Memory::awaits_probe(lane) {
             Some(PhaseKind::Probe)
@@ -98,11 +100,12 @@ fn candidates(
         }
         let urge = memory.urge(session.id);
         match due(session, lane, scope, urge) {
-            Due::Now(work) if !blocked_lane => {
+            Due::Now(work) if !blocked_lane && !memory.is_held(lane.id, &session.content_id, work) => {
                 poll.remaining += 1;
                 candidates.push(Candidate {
                     unclicked: urge != Urge::Clicked,
                     work,
+                    not_canary: !session.canary,
                     alone: matches!(work, Work::Check | Work::Verify) && memory.alone.contains(&session.id),
                     last_played: Reverse(session.last_played_at_ms),
                     expiration: session.standing.expiration_ms.unwrap_or(Millis::MAX),
@@ -142,9 +145,10 @@ fn next_release(memory: &Memory, lane: &LaneState, policy: &Policy, wake: &mut W
     }
     let mut due = Vec::new();
     for debt in memory.debts.values().filter(|debt| debt.lane == lane.lane.id) {
-        match debt.next_attempt_at_ms {
-            Some(at) if at > wake.now => wake.at(at),
-            _ => due.push(debt.id),
+        match still_to_come(debt.next_attempt_at_ms, wake.now, policy.backoff_max_ms) {
+            Some(at) => wake.at(at),
+            None if memory.is_release_held(debt.lane, &debt.content_id) => {}
+            None => due.push(debt.id),
         }
     }
     due.truncate(usize::try_from(policy.batch_size).unwrap_or(1));

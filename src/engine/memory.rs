@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::holds::{Hold, HoldId};
 use super::wire::{Counters, PhaseId, TaskId};
 use crate::clock::Millis;
 use crate::model::{
     Capability, Connectivity, Debt, DebtId, Generation, Lane, LaneId, LaunchId, Policy, Reason, RowId, SessionSummary,
     Snapshot, Verdict,
 };
-use crate::plan::{self, LaneFacts, Scope, Urge};
+use crate::plan::{self, Account, LaneFacts, Scope, Urge};
 use crate::store::Change;
 
 /// One piece of work that is out with a driver.
@@ -59,10 +60,19 @@ pub struct LaneState {
     pub phase: Option<PhaseId>,
 }
 
+impl LaneState {
+    /// Until when nothing of the lane is tried.
+    pub fn waits_until(&self, policy: &Policy, now: Millis) -> Option<Millis> {
+        plan::still_to_come(Some(self.not_before_ms), now, policy.backoff_max_ms)
+    }
+}
+
 pub struct Memory {
     pub launch: LaunchId,
     pub snapshot: Snapshot,
     pub connectivity: Connectivity,
+    pub account: Account,
+    pub holds: HashMap<HoldId, Hold>,
     /// Counts runs across launches.
     pub run: i64,
     pub sessions: HashMap<RowId, SessionSummary>,
@@ -85,6 +95,8 @@ impl Memory {
             launch: 0,
             snapshot,
             connectivity: Connectivity::Unknown,
+            account: Account::Any,
+            holds: HashMap::new(),
             run: 0,
             sessions: HashMap::new(),
             by_content: HashMap::new(),
@@ -110,6 +122,7 @@ impl Memory {
             launch: self.launch,
             connectivity: self.connectivity,
             mode: policy.mode,
+            account: self.account.clone(),
             relicense_expired: policy.relicense_expired,
             longest_wait_ms: policy.backoff_max_ms,
         }
@@ -128,6 +141,23 @@ impl Memory {
 
     pub fn urge(&self, row: RowId) -> Urge {
         self.urges.get(&row).copied().unwrap_or(Urge::None)
+    }
+
+    /// A click is never weakened to a retry.
+    pub fn set_urge(&mut self, row: RowId, urge: Urge) {
+        let known = self.urges.entry(row).or_insert(urge);
+        if urge == Urge::Clicked {
+            *known = urge;
+        }
+    }
+
+    /// Lets every blocked session with this reason be tried again.
+    pub fn retry_blocked(&mut self, reason: Reason) {
+        let blocked = |session: &&SessionSummary| session.standing.reason == Some(reason);
+        let rows: Vec<RowId> = self.sessions.values().filter(blocked).map(|session| session.id).collect();
+        for row in rows {
+            self.set_urge(row, Urge::Retry);
+        }
     }
 
     pub fn rows_of_content(&self, content_id: &str) -> &[RowId] {
@@ -170,7 +200,7 @@ impl Memory {
             return false;
         };
         let due = plan::due(session, &self.facts(lane), &self.scope(policy, now), self.urge(row));
-        matches!(due, plan::Due::Now(_))
+        matches!(due, plan::Due::Now(work) if !self.is_held(session.lane, &session.content_id, work))
     }
 
     /// Whether this launch still has to ask the renderer what the lane can do.

@@ -9,10 +9,12 @@ mod answers;
 mod choose;
 mod complete;
 mod debts;
+mod holds;
 mod launch;
 mod library;
 mod memory;
 mod order;
+mod playback;
 mod poll;
 mod random_id;
 mod record;
@@ -31,6 +33,7 @@ use crate::model::Policy;
 use crate::store::{Rows, Store};
 use memory::Memory;
 
+pub use holds::{Hold, HoldId};
 pub use launch::{LaunchReport, OpenOptions};
 pub use wire::{Completed, Counters, PhaseOrder, Poll, TaskOrder};
 

@@ -4,8 +4,8 @@ use super::Engine;
 use super::choose::choose;
 use super::wire::{PhaseId, Poll};
 use crate::error::Result;
-use crate::model::{Connectivity, Reason, RowId, SessionSummary};
-use crate::plan::Urge;
+use crate::model::{self, Connectivity, Reason};
+use crate::plan::Account;
 
 impl Engine {
     /// Hands out what may run now and counts the rest. Answers at once: waiting is the host's.
@@ -69,11 +69,19 @@ impl Engine {
         let mut memory = self.memory();
         memory.connectivity = connectivity;
         if changed_location {
-            let geo_blocked = |session: &&SessionSummary| session.standing.reason == Some(Reason::Geo);
-            let rows: Vec<RowId> = memory.sessions.values().filter(geo_blocked).map(|session| session.id).collect();
-            for row in rows {
-                memory.urges.entry(row).or_insert(Urge::Retry);
-            }
+            memory.retry_blocked(Reason::Geo);
         }
+    }
+
+    /// Who is signed in; `None`: nobody. Other accounts' titles are neither worked on nor played; what was blocked for want
+    /// of a sign-in is tried again.
+    pub fn set_account(&self, account: Option<String>) -> Result<()> {
+        let account = account.map(model::account).transpose()?;
+        let mut memory = self.memory();
+        memory.account = account.map_or(Account::SignedOut, Account::Of);
+        if memory.account != Account::SignedOut {
+            memory.retry_blocked(Reason::Auth);
+        }
+        Ok(())
     }
 }

@@ -7,6 +7,7 @@ use crate::clock::Millis;
 pub struct Debt {
     pub id: DebtId,
     pub lane: LaneId,
+    pub content_id: String,
     pub session_id: String,
     pub capabilities: Capabilities,
     pub init_data_type: Option<String>,

@@ -108,17 +108,14 @@ impl SessionInput {
     pub fn check(self, policy: &Policy) -> Result<NewSession> {
         let content_id = id("contentId", self.content_id)?;
         let session_id = id("sessionId", self.session_id)?;
-        let lane = LaneKey {
-            origin: origin(&self.origin)?,
-            partition: self.partition.map(|p| text("partition", p)).transpose()?.unwrap_or_default(),
-            key_system: id("keySystem", self.key_system)?,
-        };
+        let partition = self.partition.unwrap_or_default();
+        let lane = checked_lane(LaneKey { origin: self.origin, partition, key_system: self.key_system })?;
         let init_data_type = self.init_data_type.map(|t| id("initDataType", t)).transpose()?;
         let init_data = self.init_data.map(|data| bytes("initData", &data)).transpose()?;
         if init_data.is_some() && init_data_type.is_none() {
             return Err(Error::invalid("initDataType", "needed with initData"));
         }
-        let proven = self.proven.map(shown_keys).transpose()?;
+        let proven = self.proven.map(|proven| key_statuses("proven.keyStatuses", proven.key_statuses)).transpose()?;
         let key_ids = match (self.key_ids, &proven, &init_data_type, &init_data) {
             (Some(given), ..) if !given.is_empty() => key_ids("keyIds", &given)?,
             (_, Some(shown), ..) if !shown.is_empty() => shown.keys().copied().collect(),
@@ -142,6 +139,26 @@ impl SessionInput {
             metadata: self.metadata.map(metadata).transpose()?,
             proven,
         })
+    }
+}
+
+/// What the player saw, as `reportPlayback` takes it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlaybackReport {
+    /// What went wrong, for the log only.
+    pub error: Option<String>,
+    pub system_code: Option<i64>,
+    pub key_statuses: Option<BTreeMap<String, super::KeyStatus>>,
+    pub expiration: Option<f64>,
+}
+
+impl PlaybackReport {
+    /// The key statuses seen; `None`: playback failed, whatever they were.
+    pub fn check(self) -> Result<Option<KeyStatuses>> {
+        self.expiration.map(|ms| timestamp("expiration", ms)).transpose()?;
+        let shown = key_statuses("keyStatuses", self.key_statuses.unwrap_or_default())?;
+        Ok((self.error.is_none() && self.system_code.is_none()).then_some(shown))
     }
 }
 
@@ -251,6 +268,20 @@ impl PartialPlatform {
     }
 }
 
+/// A lane on its own, as `hold` takes it.
+pub fn checked_lane(lane: LaneKey) -> Result<LaneKey> {
+    Ok(LaneKey {
+        origin: origin(&lane.origin)?,
+        partition: text("partition", lane.partition)?,
+        key_system: id("keySystem", lane.key_system)?,
+    })
+}
+
+/// The account that is signed in.
+pub fn account(value: String) -> Result<String> {
+    id("account", value)
+}
+
 /// A content id on its own, as `removeContent`, `verdict` and `ensurePlayable` take it.
 pub fn content_id(value: String) -> Result<String> {
     id("contentId", value)
@@ -301,13 +332,13 @@ fn key_ids(field: &str, given: &[String]) -> Result<Vec<KeyId>> {
     Ok(ids)
 }
 
-fn shown_keys(proven: Proven) -> Result<KeyStatuses> {
-    if proven.key_statuses.len() > MAX_KEY_IDS {
-        return Err(Error::invalid("proven.keyStatuses", format!("at most {MAX_KEY_IDS}")));
+fn key_statuses(field: &str, given: BTreeMap<String, super::KeyStatus>) -> Result<KeyStatuses> {
+    if given.len() > MAX_KEY_IDS {
+        return Err(Error::invalid(field, format!("at most {MAX_KEY_IDS}")));
     }
-    let shown = proven.key_statuses.into_iter().map(|(key_id, status)| {
-        let key_id = KeyId::parse(&key_id)
-            .ok_or_else(|| Error::invalid(format!("proven.keyStatuses.{key_id}"), "a key id is 32 hex digits"))?;
+    let shown = given.into_iter().map(|(key_id, status)| {
+        let parsed = KeyId::parse(&key_id);
+        let key_id = parsed.ok_or_else(|| Error::invalid(format!("{field}.{key_id}"), "a key id is 32 hex digits"))?;
         Ok((key_id, status))
     });
     shown.collect()

@@ -15,7 +15,10 @@ mod words;
 
 pub use debt::Debt;
 pub use init_data::content_key_ids;
-pub use input::{Filter, FindQuery, NewSession, SessionInput, content_id, parse_json, session_id};
+pub use input::{
+    Filter, FindQuery, NewSession, PlaybackReport, SessionInput, account, checked_lane, content_id, parse_json,
+    session_id,
+};
 pub use key_ids::KeyId;
 pub use lane::{Binding, Capability, Lane, LaneKey};
 pub use outcome::{
@@ -30,7 +33,7 @@ pub use session::{
 };
 pub use verdict::{Playable, PlayableSession, Verdict, VerdictState};
 pub use version::{ChangeKind, FourPartVersion};
-pub use words::{Action, Connectivity, Reason, State};
+pub use words::{Action, Connectivity, HoldKind, Reason, State};
 
 pub type RowId = i64;
 pub type LaneId = i64;

@@ -91,7 +91,18 @@ words! {
         NoDriver = "no-driver",
         Unavailable = "unavailable",
         Unsupported = "unsupported",
+        OtherAccount = "other-account",
         Unknown = "unknown",
+    }
+}
+
+words! {
+    /// Why the app holds a content or a lane.
+    HoldKind {
+        /// A title is playing: it is not checked, adopted or released.
+        Playing = "playing",
+        /// A download is writing licences: no writer runs in its lane.
+        Downloading = "downloading",
     }
 }
 

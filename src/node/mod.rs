@@ -118,6 +118,33 @@ impl NativeEngine {
     }
 
     #[napi(catch_unwind)]
+    pub fn set_account(&self, account: Option<String>) -> napi::Result<()> {
+        self.engine.set_account(account).map_err(coded)
+    }
+
+    #[napi]
+    pub async fn retry(&self, content_id: String) -> napi::Result<()> {
+        self.engine.retry(content_id).await.map_err(coded)
+    }
+
+    #[napi]
+    pub async fn report_playback(&self, content_id: String, report: String) -> napi::Result<String> {
+        let report = parse_json(&report).map_err(coded)?;
+        reply(self.engine.report_playback(content_id, report).await)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn hold(&self, hold: String) -> napi::Result<u32> {
+        let id = parse_json(&hold).and_then(|hold| self.engine.hold(hold)).map_err(coded)?;
+        u32::try_from(id).map_err(|error| coded(Error::Internal(error.to_string())))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn release_hold(&self, id: u32) {
+        self.engine.release_hold(id.into());
+    }
+
+    #[napi(catch_unwind)]
     pub fn begin_run(&self) {
         self.engine.begin_run();
     }

@@ -28,13 +28,35 @@ pub struct LaneFacts {
     pub deferred: Option<Reason>,
 }
 
+/// Whose titles may be worked on and played.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Account {
+    /// The app has not said: everybody's.
+    #[default]
+    Any,
+    SignedOut,
+    Of(String),
+}
+
+impl Account {
+    /// A session without an account belongs to whoever is there.
+    pub fn owns(&self, session: &SessionSummary) -> bool {
+        match (self, session.account.as_deref()) {
+            (Self::Any, _) | (_, None) => true,
+            (Self::SignedOut, Some(_)) => false,
+            (Self::Of(account), Some(owner)) => account == owner,
+        }
+    }
+}
+
 /// What holds for every session alike.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Scope {
     pub now: Millis,
     pub launch: LaunchId,
     pub connectivity: Connectivity,
     pub mode: Mode,
+    pub account: Account,
     pub relicense_expired: bool,
     /// The longest wait there is: a moment beyond it was dated by a clock that has been set since.
     pub longest_wait_ms: Millis,
@@ -79,6 +101,9 @@ pub fn due(session: &SessionSummary, lane: &LaneFacts, scope: &Scope, urge: Urge
     }
     if lane.capability == Some(Capability::Unsupported) {
         return Due::Nothing(Some(Reason::Unsupported));
+    }
+    if !scope.account.owns(session) {
+        return Due::Nothing(Some(Reason::OtherAccount));
     }
     let offline = scope.connectivity == Connectivity::Offline;
     let clicked = urge == Urge::Clicked;
@@ -126,8 +151,13 @@ pub fn due(session: &SessionSummary, lane: &LaneFacts, scope: &Scope, urge: Urge
 fn at(next_attempt_at_ms: Option<Millis>, delay: Option<Reason>, work: Work, scope: &Scope, urge: Urge) -> Due {
     // A server that asked for patience gets it, whoever clicks.
     let skips_wait = urge != Urge::None && delay != Some(Reason::Throttled);
-    match next_attempt_at_ms {
-        Some(at) if at > scope.now && at - scope.now <= scope.longest_wait_ms && !skips_wait => Due::At(at, work),
+    match still_to_come(next_attempt_at_ms, scope.now, scope.longest_wait_ms) {
+        Some(at) if !skips_wait => Due::At(at, work),
         _ => Due::Now(work),
     }
+}
+
+/// A moment that is still to be waited for. One beyond the longest wait was dated by a clock that has been set since.
+pub fn still_to_come(at: Option<Millis>, now: Millis, longest_wait_ms: Millis) -> Option<Millis> {
+    at.filter(|at| *at > now && at.saturating_sub(now) <= longest_wait_ms)
 }

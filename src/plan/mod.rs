@@ -5,7 +5,7 @@ mod due;
 mod verdict;
 
 pub use binding::{Observed, observe, observes_cdm};
-pub use due::{Due, LaneFacts, Scope, Urge, Work, due, is_trusted};
+pub use due::{Account, Due, LaneFacts, Scope, Urge, Work, due, is_trusted, still_to_come};
 pub use verdict::verdict;
 
 #[cfg(test)]

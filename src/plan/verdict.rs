@@ -22,6 +22,17 @@ pub fn verdict(content_id: &str, sessions: &[(&SessionSummary, &LaneFacts)], sco
             sessions: Vec::new(),
         };
     };
+    if !sessions.iter().all(|(session, _)| scope.account.owns(session)) {
+        return Verdict {
+            content_id: content_id.to_owned(),
+            playable: Playable::No,
+            state,
+            reason: Some(Reason::OtherAccount),
+            action: Action::SignIn,
+            retry_at: None,
+            sessions: Vec::new(),
+        };
+    }
     let next = due(session, lane, scope, Urge::None);
     let reason = reason_of(state, session, lane, scope, next);
     let stuck = lane.deferred.is_some() || !matches!(next, Due::Now(_));

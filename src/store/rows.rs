@@ -84,7 +84,7 @@ impl<'c> Rows<'c> {
 
     fn summaries(&self, condition: &str, parameters: impl Params) -> Result<Vec<SessionSummary>> {
         let sql = format!(
-            "SELECT id, lane, content_id, session.session_id, last_played_at_ms,
+            "SELECT id, lane, content_id, session.session_id, account, canary, last_played_at_ms,
                     init_data IS NOT NULL AND init_data_type IS NOT NULL AS renewable,
                     state, reason, session.delay, session.proven_generation, session.proven_launch,
                     session.proven_at_ms, session.expiration_ms, strike_run, strike_at_ms, session.attempts,
@@ -243,6 +243,8 @@ fn summary(row: &Row<'_>) -> Sql<SessionSummary> {
         lane: row.get("lane")?,
         content_id: row.get::<_, String>("content_id")?.into(),
         session_id: row.get::<_, String>("session_id")?.into(),
+        account: row.get::<_, Option<String>>("account")?.map(Into::into),
+        canary: row.get("canary")?,
         renewable: row.get("renewable")?,
         last_played_at_ms: row.get("last_played_at_ms")?,
         standing: standing(row)?,
@@ -271,6 +273,7 @@ fn debt(row: &Row<'_>) -> Sql<Debt> {
     Ok(Debt {
         id: row.get("id")?,
         lane: row.get("lane")?,
+        content_id: row.get("content_id")?,
         session_id: row.get("session_id")?,
         capabilities: json(row, "capabilities")?,
         init_data_type: row.get("init_data_type")?,

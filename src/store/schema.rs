@@ -97,6 +97,7 @@ CREATE INDEX pending_by_session_id ON pending (session_id);
 CREATE TABLE debt (
     id                  INTEGER PRIMARY KEY AUTOINCREMENT,
     lane                INTEGER NOT NULL REFERENCES lane,
+    content_id          TEXT NOT NULL,
     session_id          TEXT NOT NULL,
     capabilities        TEXT NOT NULL,
     init_data_type      TEXT,

@@ -1,12 +1,17 @@
-//! What holds in every life of an app. `PROPTEST_CASES` asks for more of them.
+//! What holds in every life of an app. Each one opens stores on a disk, so there are few by default; `PROPTEST_CASES`
+//! asks for more.
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use crate::world::{CONTENTS, Op, World, op};
 
-fn run(lies: bool, property: impl Fn(&[Op]) -> Result<(), TestCaseError>) {
-    let mut runner = TestRunner::new(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() });
+fn run(cases: u32, lies: bool, property: impl Fn(&[Op]) -> Result<(), TestCaseError>) {
+    let mut config = ProptestConfig { failure_persistence: None, max_shrink_iters: 300, ..ProptestConfig::default() };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = cases;
+    }
+    let mut runner = TestRunner::new(config);
     let lives = prop::collection::vec(op(lies), 1..40);
     let failure = runner.run(&lives, |ops| property(&ops)).err();
     assert!(failure.is_none(), "{}", failure.map_or(String::new(), |error| error.to_string()));
@@ -19,7 +24,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 #[test]
 fn offline_means_proven_nothing_disappears_and_nothing_good_is_paid_for_again() {
-    run(true, |ops| {
+    run(96, true, |ops| {
         block_on(async {
             let mut world = World::new(true).await;
             for op in ops {
@@ -32,7 +37,7 @@ fn offline_means_proven_nothing_disappears_and_nothing_good_is_paid_for_again() 
 
 #[test]
 fn with_an_honest_cdm_nothing_is_left_behind_when_everything_was_removed() {
-    run(false, |ops| {
+    run(64, false, |ops| {
         block_on(async {
             let mut world = World::new(false).await;
             for op in ops {

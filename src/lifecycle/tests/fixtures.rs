@@ -54,6 +54,8 @@ pub fn summary(standing: &Standing) -> SessionSummary {
         content_id: "film".into(),
         session_id: "1".into(),
         renewable: true,
+        account: None,
+        canary: false,
         last_played_at_ms: None,
         standing: standing.clone(),
         pending: None,

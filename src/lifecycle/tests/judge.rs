@@ -69,7 +69,7 @@ fn loaded_means_that_every_expected_key_is_good() {
         (&[(1, StatusPending)], &[1], AGAIN, not_ready.clone()),
         (&[(1, InternalError)], &[1], AGAIN, not_ready.clone()),
         (&[(1, Usable), (2, StatusPending)], &[1, 2], AGAIN, not_ready.clone()),
-        (&[(1, Usable), (2, StatusPending)], &[1, 2], FIRST, not_ready),
+        (&[(1, Usable), (2, StatusPending)], &[1, 2], FIRST, not_ready.clone()),
         // Expired, whatever the others are.
         (&[(1, Expired)], &[1], AGAIN, expired.clone()),
         (&[(1, Usable), (2, Expired)], &[1, 2], AGAIN, expired.clone()),
@@ -77,6 +77,8 @@ fn loaded_means_that_every_expected_key_is_good() {
         // Released only when every key is.
         (&[(1, Released), (2, Released)], &[1, 2], AGAIN, Judgement::Released),
         (&[(1, Released)], &[1], FIRST, Judgement::Released),
+        (&[(1, Usable), (9, Released)], &[1], AGAIN, loaded(&[1])),
+        (&[(1, Usable), (2, Released)], &[1, 2], AGAIN, not_ready),
         // Nothing to see, or somebody else's.
         (&[], &[1], AGAIN, hollow.clone()),
         (&[], &[], FIRST, hollow),

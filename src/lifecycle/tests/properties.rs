@@ -104,6 +104,7 @@ proptest! {
             let scope = Scope {
                 now, launch, connectivity: Connectivity::Online, mode: Mode::Repair, relicense_expired: true,
                 longest_wait_ms: policy.backoff_max_ms,
+                account: crate::plan::Account::Any,
             };
             if is_trusted(&summary(&standing), &facts, &scope) {
                 prop_assert_eq!(proven_in, Some(generation), "{:?}", standing);

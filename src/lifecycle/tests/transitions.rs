@@ -21,6 +21,7 @@ fn scope(now: i64) -> Scope {
         mode: Mode::Repair,
         relicense_expired: true,
         longest_wait_ms: Policy::default().backoff_max_ms,
+        account: crate::plan::Account::Any,
     }
 }
 

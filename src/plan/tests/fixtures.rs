@@ -19,6 +19,7 @@ pub fn scope() -> Scope {
         mode: Mode::Repair,
         relicense_expired: true,
         longest_wait_ms: crate::model::Policy::default().backoff_max_ms,
+        account: crate::plan::Account::Any,
     }
 }
 
@@ -65,6 +66,8 @@ pub fn session(standing: Standing) -> SessionSummary {
         content_id: "film".into(),
         session_id: "1".into(),
         renewable: true,
+        account: None,
+        canary: false,
         last_played_at_ms: None,
         standing,
         pending: None,
