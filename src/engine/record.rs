@@ -133,7 +133,7 @@ fn checked(
     let before = session.standing.state;
     let mut judgement = judge(outcome, &session.key_ids, !session.ever_proven);
     let mut alone = alone;
-    if matches!(judgement, Judgement::Loaded { .. }) && is_anothers(tx, ground, &session)? {
+    if matches!(judgement, Judgement::Loaded { .. }) && is_anothers(tx, ground, &session, outcome)? {
         judgement = Judgement::Absent(Reason::IdReused);
         alone = true;
     }
@@ -157,11 +157,15 @@ fn checked(
     save(tx, session, effects)
 }
 
-/// Whether another row was proven under this id in this generation: one licence never proves two contents.
-fn is_anothers(tx: &Tx<'_>, ground: &Ground, session: &Session) -> Result<bool> {
-    let holders = tx.holders(session.lane, &session.session_id)?;
+/// Whether what loaded may be the licence of another row, proven under this id in this generation: one licence never proves
+/// two contents. Keys that only this row expects show that the CDM has handed the id out again since.
+fn is_anothers(tx: &Tx<'_>, ground: &Ground, session: &Session, outcome: &CheckOutcome) -> Result<bool> {
     let is_proven = |row: &Session| row.standing.proof.is_some_and(|proof| proof.generation == ground.task.generation);
-    Ok(holders.iter().any(|row| row.id != session.id && is_proven(row)))
+    let may_be_its = |row: &Session| {
+        session.key_ids.is_empty() || matches!(judge(outcome, &row.key_ids, false), Judgement::Loaded { .. })
+    };
+    let holders = tx.holders(session.lane, &session.session_id)?;
+    Ok(holders.iter().any(|row| row.id != session.id && is_proven(row) && may_be_its(row)))
 }
 
 fn licensed(tx: &mut Tx<'_>, ground: &Ground, mut session: Session, outcome: LicenseOutcome) -> Result<Effects> {

@@ -215,3 +215,21 @@ async fn one_licence_never_proves_two_contents() {
     let offline = [app.playable("a"), app.playable("b")].iter().filter(|playable| *playable == "offline").count();
     assert!(offline <= 1, "both would play from session 1, which holds the key of one");
 }
+
+#[tokio::test]
+async fn a_check_that_shows_the_newer_rows_own_keys_proves_the_older_row_lost_and_pays_nothing() {
+    let mut app = App::with_contents(&["a", "c"]).await;
+    app.cdm.invalidate();
+    let created = app.cdm.create(&[key_of("b")]);
+    assert_eq!(created, app.stored("a").await.session_id, "ids start over");
+    app.put(vec![input("b", &created)]).await;
+    let check = app.next("check").await;
+    app.serve(&check).await;
+    assert_eq!(app.stored("b").await.state.as_str(), "active", "its keys are there");
+    assert_eq!(app.stored("a").await.state.as_str(), "lost");
+    assert_ne!(app.playable("c"), "offline", "the older row was proven in this generation: the lane is suspect");
+    app.run().await;
+    let asked: Vec<&str> = app.requests.iter().map(|(content, _)| content.as_str()).collect();
+    assert_eq!(asked, ["a", "c"]);
+    assert_eq!(["a", "b", "c"].map(|content| app.playable(content)), ["offline"; 3]);
+}

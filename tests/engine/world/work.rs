@@ -127,6 +127,11 @@ impl World {
 
     fn was_checked(&mut self, row: i64, outcome: &Value, proof: (u32, u32)) {
         let (run, now) = (self.run, self.app.now());
+        let Some(known) = self.rows.get(&row) else { return };
+        if meaning(&known.content, outcome) == "loaded" {
+            let id = known.id.clone();
+            self.claim(row, &id);
+        }
         let Some(row) = self.rows.get_mut(&row) else { return };
         let answer = meaning(&row.content, outcome);
         let alone = row.absent_once;
