@@ -85,6 +85,7 @@ pub struct Memory {
     pub tasks: HashMap<TaskId, Task>,
     pub counters: Counters,
     last_id: u64,
+    retry_when_filled: HashSet<Reason>,
     /// While the entries are read in the background: rows that a commit has told us of since.
     fresher: Option<HashSet<RowId>>,
 }
@@ -107,6 +108,7 @@ impl Memory {
             tasks: HashMap::new(),
             counters: Counters::default(),
             last_id: 0,
+            retry_when_filled: HashSet::new(),
             fresher: Some(HashSet::new()),
         }
     }
@@ -151,8 +153,11 @@ impl Memory {
         }
     }
 
-    /// Lets every blocked session with this reason be tried again.
+    /// Lets every blocked session with this reason be tried again, those too that are still being read.
     pub fn retry_blocked(&mut self, reason: Reason) {
+        if !self.is_filled() {
+            self.retry_when_filled.insert(reason);
+        }
         let blocked = |session: &&SessionSummary| session.standing.reason == Some(reason);
         let rows: Vec<RowId> = self.sessions.values().filter(blocked).map(|session| session.id).collect();
         for row in rows {
@@ -243,6 +248,9 @@ impl Memory {
 
     pub fn filled(&mut self) {
         self.fresher = None;
+        for reason in std::mem::take(&mut self.retry_when_filled) {
+            self.retry_blocked(reason);
+        }
     }
 
     pub fn set_lane(&mut self, lane: Lane) {

@@ -243,7 +243,7 @@ fn verified(
             } else {
                 drop_pending(tx, &mut session)?;
             }
-            // Of a licence that the CDM took just now; one that a crash or an update came between is simply not there.
+            // Of a licence that the CDM took: never asked for again at once. One that is only journalled is simply not there.
             if pending.stage == Stage::Licensed {
                 step(&mut session, &Event::BadLicense(Reason::Unverified), ground)?;
                 effects.counters.blocked = u64::from(session.standing.state == State::Blocked);
