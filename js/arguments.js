@@ -1,5 +1,6 @@
 'use strict';
 
+const { types } = require('node:util');
 const { OfflineSessionsError } = require('./errors');
 
 /**
@@ -13,6 +14,9 @@ function invalid(field, message, cause) {
 
 /** Deeper than any input is; a cycle is deeper than that. */
 const MAX_DEPTH = 100;
+/** More values than any one session has: 64 KiB of metadata and 1,024 key ids are far fewer. */
+const MAX_VALUES = 70_000;
+const MAX_SESSIONS = 100_000;
 
 /**
  * Runs what may run the caller's getters and proxies: whatever they throw is the argument's fault.
@@ -36,7 +40,7 @@ function reading(field, read) {
  * @returns {string}
  */
 function toJson(field, make) {
-  return reading(field, () => JSON.stringify(plain('', make(), 0)));
+  return reading(field, () => JSON.stringify(plain('', make(), 0, { left: MAX_VALUES })));
 }
 
 /**
@@ -44,17 +48,45 @@ function toJson(field, make) {
  * @param {string} path
  * @param {unknown} given
  * @param {number} depth
+ * @param {{ left: number }} budget how many values may still come
  * @returns {unknown}
  */
-function plain(path, given, depth) {
-  const value = typeof (/** @type {any} */ (given)?.toJSON) === 'function' ? /** @type {any} */ (given).toJSON() : given;
-  if (['function', 'symbol', 'bigint'].includes(typeof value)) throw invalid(path, `must not be a ${typeof value}`);
-  if (typeof value === 'number' && !Number.isFinite(value)) throw invalid(path, `must not be ${value}`);
-  if (typeof value !== 'object' || value === null) return value;
-  if (depth === MAX_DEPTH) throw invalid(path, 'is nested too deeply');
-  if (Array.isArray(value)) return Array.from(value, (item, at) => plain(`${path}[${at}]`, item, depth + 1));
-  const prefix = path === '' ? '' : `${path}.`;
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, plain(`${prefix}${name}`, item, depth + 1)]));
+function plain(path, given, depth, budget) {
+  const copy = () => {
+    const value = typeof (/** @type {any} */ (given)?.toJSON) === 'function' ? /** @type {any} */ (given).toJSON() : given;
+    if (['function', 'symbol', 'bigint'].includes(typeof value)) throw invalid(path, `must not be a ${typeof value}`);
+    if (typeof value === 'number' && !Number.isFinite(value)) throw invalid(path, `must not be ${value}`);
+    budget.left -= 1;
+    if (budget.left < 0) throw invalid(path, 'is one value too many');
+    if (typeof value !== 'object' || value === null) return value;
+    if (isOpaque(value)) throw invalid(path, 'must be plain data');
+    if (depth === MAX_DEPTH) throw invalid(path, 'is nested too deeply');
+    if (Array.isArray(value)) {
+      if (value.length > budget.left) throw invalid(path, 'has too many items');
+      return Array.from(value, (item, at) => plain(`${path}[${at}]`, item, depth + 1, budget));
+    }
+    const prefix = path === '' ? '' : `${path}.`;
+    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, plain(`${prefix}${name}`, item, depth + 1, budget)]));
+  };
+  return path === '' ? copy() : reading(path, copy);
+}
+
+/** What JSON would write as an object of something else, or as an empty one. @param {object} value */
+function isOpaque(value) {
+  return ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value) || types.isMap(value) || types.isSet(value) || types.isPromise(value);
+}
+
+/**
+ * A list of sessions, each with a budget of its own.
+ * @param {unknown} value one, or several
+ * @returns {string}
+ */
+function sessionsJson(value) {
+  const list = reading('sessions', () => (Array.isArray(value) ? value : [value]));
+  if (list.length > MAX_SESSIONS) throw invalid('sessions', `at most ${MAX_SESSIONS} at a time`);
+  const written = Array.from(list, (session, at) => reading(`[${at}]`, () =>
+    JSON.stringify(plain(`[${at}]`, sessionInput(`[${at}]`, session), 0, { left: MAX_VALUES }))));
+  return `[${written.join(',')}]`;
 }
 
 /** @param {string} field @param {unknown} value @returns {Record<string, unknown>} */
@@ -140,6 +172,6 @@ function withBytes(session) {
 }
 
 module.exports = {
-  invalid, reading, toJson, object, options, string, optionalBoolean, optionalFunction, optionalMs, optionalSignal,
+  invalid, reading, toJson, sessionsJson, object, options, string, optionalBoolean, optionalFunction, optionalMs, optionalSignal,
   sessionInput, withInitData, withBytes,
 };

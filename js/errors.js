@@ -5,7 +5,7 @@
  */
 const ERROR_CODES = Object.freeze({
   ERR_INVALID_ARGUMENT: 'An argument is missing, of the wrong type or out of range; `field` names it and nothing was written.',
-  ERR_IN_USE: 'Another process has this directory open; the message gives its pid.',
+  ERR_IN_USE: 'This directory is open already, in another process or in this one; the message gives the pid.',
   ERR_CLOSED: 'The call was made after `close()`, or `close()` ended it.',
   ERR_NOT_FOUND: 'What the call is about is no longer stored.',
   ERR_ABORTED: 'The caller\'s `signal` was aborted before the work was done.',
@@ -15,7 +15,6 @@ const ERROR_CODES = Object.freeze({
   ERR_READ_ONLY: 'The directory or the database file cannot be written.',
   ERR_NEWER_DATABASE: 'The database was written by a newer version of this package; it was left as it is.',
   ERR_CORRUPT_DATABASE: 'The database is damaged and could not be restored; the damaged file was kept.',
-  ERR_NO_DRIVER: 'The work needs a driver, and no driver serves this lane.',
   ERR_DRIVER_GONE: 'The window that ran the work was closed or reloaded before it answered.',
   ERR_NATIVE_MISSING: 'The native addon for this platform is not there or could not be loaded.',
   ERR_INTERNAL: 'Something this package did not foresee; please report it with its cause.',

@@ -6,7 +6,9 @@
  * @typedef {import('./types').Refusal} Refusal
  */
 
-const MAX_BODY_FOR_CLASSIFIER = 16 * 1024;
+/** A licence is a few KiB; the body of a refusal is read for the classifier only. */
+const MAX_LICENSE_BYTES = 1024 * 1024;
+const MAX_REFUSAL_BYTES = 16 * 1024;
 
 /**
  * The default `acquireLicense`: POSTs the CDM's message to the session's `licenseUrl`. An answer that is not recognised is
@@ -20,11 +22,32 @@ function createAcquireLicense(classifyRefusal) {
     if (!session.licenseUrl) throw { kind: 'unreachable', message: 'no licenseUrl is stored, and no acquireLicense hook is given' };
     const response = await post(session.licenseUrl, requestId, message, signal);
     if (!response.ok) throw await failure(response, session, classifyRefusal);
-    if ((response.headers.get('content-type') ?? '').startsWith('text/html')) {
-      throw { kind: 'unreachable', message: 'a page came instead of a licence' };
-    }
-    return new Uint8Array(await response.arrayBuffer());
+    const licence = await read(response, MAX_LICENSE_BYTES + 1);
+    if (licence.length > MAX_LICENSE_BYTES) throw { kind: 'unreachable', message: `more than ${MAX_LICENSE_BYTES} bytes came` };
+    if (isPage(response, licence)) throw { kind: 'unreachable', message: 'a page came instead of a licence' };
+    return new Uint8Array(licence);
   };
+}
+
+/**
+ * @param {Response} response
+ * @param {number} limit bytes that are enough; what follows is not read
+ * @returns {Promise<Buffer>}
+ */
+async function read(response, limit) {
+  const chunks = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length >= limit) break;
+  }
+  return Buffer.concat(chunks).subarray(0, limit);
+}
+
+/** A captive portal's, most often. @param {Response} response @param {Buffer} body */
+function isPage(response, body) {
+  return /html/i.test(response.headers.get('content-type') ?? '') || /^\s*<(?:!doctype|html|head|body)/i.test(body.toString('latin1', 0, 200));
 }
 
 /** @param {string} url @param {string} requestId @param {Uint8Array} message @param {AbortSignal} signal */
@@ -55,8 +78,9 @@ async function failure(response, session, classifyRefusal) {
     await response.body?.cancel();
     return { kind: 'server-error', status };
   }
-  const body = (await response.text().catch(() => '')).slice(0, MAX_BODY_FOR_CLASSIFIER);
-  const reason = await classifyRefusal?.({ status, headers, body, session }) ?? recognised(status, body);
+  const bytes = await read(response, MAX_REFUSAL_BYTES).catch(() => Buffer.alloc(0));
+  const body = bytes.toString('utf8');
+  const reason = await classifyRefusal?.({ status, headers, body, session }) ?? (isPage(response, bytes) ? null : recognised(status, body));
   return reason ? { kind: 'refused', status, reason } : { kind: 'unreachable', message: `HTTP ${status}` };
 }
 
@@ -72,8 +96,7 @@ const NAMES_A_REGION = /geo[-_ ]?(?:block|fenc|restrict|location)|\b(?:region|co
 function recognised(status, body) {
   if (status === 401) return 'auth';
   if (status === 451) return 'geo';
-  const isPage = /^\s*</.test(body);
-  return status === 403 && !isPage && NAMES_A_REGION.test(body) ? 'geo' : null;
+  return status === 403 && NAMES_A_REGION.test(body) ? 'geo' : null;
 }
 
 /**

@@ -132,10 +132,7 @@ class OfflineSessions extends EventEmitter {
    */
   async put(sessions, options) {
     const replace = check.optionalBoolean('replace', check.options(options, ['replace']).replace) ?? false;
-    const json = check.toJson('sessions', () => {
-      const list = Array.isArray(sessions) ? sessions : [sessions];
-      return list.map((session, at) => check.sessionInput(`[${at}]`, session));
-    });
+    const json = check.sessionsJson(sessions);
     const stored = await this.#sessions((native) => native.put(json, replace));
     this.#loop.nudge();
     return stored;
@@ -208,6 +205,7 @@ class OfflineSessions extends EventEmitter {
     const { timeoutMs, signal } = check.options(options, ['timeoutMs', 'signal']);
     const limit = check.optionalMs('timeoutMs', timeoutMs, MAX_TIMEOUT_MS) ?? this.#policy.ensurePlayableTimeoutMs;
     const abort = check.optionalSignal('signal', signal);
+    if (abort?.aborted) throw new OfflineSessionsError('ERR_ABORTED', 'the signal was aborted', { cause: abort.reason });
     await this.#call((native) => native.want(contentId));
     return this.#loop.settle(contentId, () => this.verdict(contentId), limit, abort);
   }
@@ -305,7 +303,7 @@ class OfflineSessions extends EventEmitter {
   /** Ends all work and lets go of the directory. Idempotent; a run under way rejects with ERR_CLOSED. @returns {Promise<void>} */
   close() {
     this.#closing ??= this.#loop.close()
-      .then(() => call(this.#native.close()))
+      .then(async () => { await call(this.#native.close()); })
       .finally(() => OfflineSessions.#open.delete(this));
     return this.#closing;
   }

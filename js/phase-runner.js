@@ -42,7 +42,6 @@ const { OfflineSessionsError } = require('./errors');
  * @property {(sessions: StoredSession[]) => void} changed
  * @property {(error: unknown) => void} warn
  * @property {() => void} [countLicenseRequest]
- * @property {() => boolean} [waitedFor] whether a caller waits, so that timers keep the process alive
  */
 
 /** A driver that does not end a phase in this time is left behind; the lock it holds goes with its window. */
@@ -77,7 +76,7 @@ async function runPhase(native, host, order, signal, onRecorded) {
   /** @type {string | undefined} */
   let failure;
   try {
-    const started = await attempt(host, signal, order.startTimeoutMs, async (startSignal) => {
+    const started = await attempt(signal, order.startTimeoutMs, async (startSignal) => {
       await driver.startPhase?.(lane, phase, configuration, { signal: startSignal });
     });
     if (started.ok) await runTasks(native, host, driver, order, signal, onRecorded);
@@ -86,7 +85,7 @@ async function runPhase(native, host, order, signal, onRecorded) {
       host.warn(started.error);
     }
   } finally {
-    await attempt(host, undefined, END_PHASE_TIMEOUT_MS, async () => driver.endPhase?.(lane, phase));
+    await attempt(undefined, END_PHASE_TIMEOUT_MS, async () => driver.endPhase?.(lane, phase));
     native.endPhase(phaseId, failure);
   }
 }
@@ -132,14 +131,14 @@ async function runTasks(native, host, driver, order, signal, onRecorded) {
  * @param {AbortSignal} signal
  */
 async function runTask(native, host, driver, order, task, signal) {
-  const result = await attempt(host, signal, order.taskTimeoutMs, (taskSignal) =>
+  const result = await attempt(signal, order.taskTimeoutMs, (taskSignal) =>
     perform(native, host, driver, order, task, taskSignal));
   if (signal.aborted && !result.ok) return null;
   if (!result.ok) host.warn(result.error);
   const completed = await complete(native, host, order, task, result.ok ? result.value : NO_ANSWER[order.phase]);
   const { plantWitness } = completed;
   if (plantWitness) {
-    const planted = await attempt(host, undefined, order.taskTimeoutMs, async () => driver.plantWitness(order.lane, plantWitness));
+    const planted = await attempt(undefined, order.taskTimeoutMs, async () => driver.plantWitness(order.lane, plantWitness));
     // Unplanted, it will be missed at the next launch, which checks once more than it had to.
     if (!planted.ok) host.warn(planted.error);
   }
@@ -180,10 +179,12 @@ async function complete(native, host, order, { taskId }, outcome) {
 async function perform(native, host, driver, order, task, signal) {
   const { session, requestId, newSessionId } = task;
   let journalled = false;
+  const allow = messageLimit(order.phase);
   /** @type {import('./session-driver').AcquireLicense} */
   const acquireLicense = async ({ messageType, message }) => {
     // What is not journalled would be paid for again after a crash.
     if (order.phase === 'license' && !journalled) throw new Error('sessionCreated has not resolved');
+    if (!allow(messageType)) throw { kind: 'unreachable', message: `no (further) ${messageType} is answered here` };
     if (messageType === 'license-request') host.countLicenseRequest?.();
     const replaces = session.sessionId;
     const licence = await host.acquireLicense({ session, requestId: requestId ?? '', messageType, message, replaces, signal });
@@ -212,6 +213,21 @@ async function perform(native, host, driver, order, task, signal) {
   }
 }
 
+/** Certificates, individualization and the like: more than a CDM sends for one session. */
+const MAX_OTHER_MESSAGES = 4;
+
+/**
+ * What a task may send to the licence server: the window cannot be trusted with the app's tokens. One licence is one request,
+ * and a release asks for none.
+ * @param {import('./session-driver').PhaseName} phase
+ * @returns {(messageType: string) => boolean}
+ */
+function messageLimit(phase) {
+  let requests = phase === 'license' ? 1 : 0;
+  let others = MAX_OTHER_MESSAGES;
+  return (messageType) => (messageType === 'license-request' ? requests-- > 0 : others-- > 0);
+}
+
 /** @param {unknown} value */
 const isBytes = (value) => value instanceof Uint8Array || types.isAnyArrayBuffer(value);
 
@@ -219,19 +235,17 @@ const isBytes = (value) => value instanceof Uint8Array || types.isAnyArrayBuffer
  * Runs `work` for at most `timeoutMs`; what it does later is ignored.
  *
  * @template T
- * @param {Host} host
  * @param {AbortSignal | undefined} outer
  * @param {number} timeoutMs
  * @param {(signal: AbortSignal) => Promise<T>} work
  * @returns {Promise<{ ok: true, value: T } | { ok: false, error: unknown }>}
  */
-async function attempt(host, outer, timeoutMs, work) {
+async function attempt(outer, timeoutMs, work) {
   const controller = new AbortController();
   const abort = () => controller.abort(outer?.reason);
   if (outer?.aborted) abort();
   outer?.addEventListener('abort', abort, { once: true });
-  const timer = setTimeout(() => controller.abort(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
-  if (!host.waitedFor?.()) timer.unref();
+  const timer = setTimeout(() => controller.abort(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs).unref();
   try {
     const aborted = new Promise((_resolve, reject) => {
       controller.signal.addEventListener('abort', () => reject(controller.signal.reason), { once: true });

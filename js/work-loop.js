@@ -53,6 +53,8 @@ class WorkLoop {
   #phases = new Map();
   /** @type {Set<Waiter>} */
   #waiters = new Set();
+  /** How many wait for each content. @type {Map<string, number>} */
+  #wanted = new Map();
   /** @type {NodeJS.Timeout | undefined} */
   #timer;
   #polling = false;
@@ -72,7 +74,7 @@ class WorkLoop {
   constructor(native, host, listeners) {
     this.#native = native;
     this.#listeners = listeners;
-    this.#host = { ...host, countLicenseRequest: () => { this.#licenseRequests += 1; }, waitedFor: () => this.#waiters.size > 0 };
+    this.#host = { ...host, countLicenseRequest: () => { this.#licenseRequests += 1; } };
   }
 
   /** Asks the engine what may run now, if anything was ever asked of the loop. */
@@ -105,7 +107,16 @@ class WorkLoop {
     };
     return this.#wait(signal, (resolve) => {
       const timer = setTimeout(() => resolve(answer()), timeoutMs);
-      return { recorded: () => recorded(resolve), left: () => clearTimeout(timer) };
+      this.#wanted.set(contentId, (this.#wanted.get(contentId) ?? 0) + 1);
+      const left = () => {
+        clearTimeout(timer);
+        const others = (this.#wanted.get(contentId) ?? 0) - 1;
+        if (others > 0) this.#wanted.set(contentId, others);
+        else this.#wanted.delete(contentId);
+        // Only a time-out lets what was asked for go on.
+        if (others <= 0 && signal?.aborted) this.#native.unwant(contentId);
+      };
+      return { recorded: () => recorded(resolve), left };
     });
   }
 
@@ -134,7 +145,10 @@ class WorkLoop {
         reject(aborted());
         return;
       }
+      // Work that nobody waited for runs on timers that let the process end.
+      const alive = setInterval(() => {}, MAX_TIMER_MS);
       const leave = () => {
+        clearInterval(alive);
         this.#waiters.delete(waiter);
         signal?.removeEventListener('abort', onAbort);
         left?.();

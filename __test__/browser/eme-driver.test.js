@@ -126,7 +126,12 @@ describeBrowser('EME driver on the ClearKey CDM of Firefox', 'firefox', (found) 
 
   test('the waits of hollow sessions overlap', async () => {
     const sessionIds = [];
-    for (let n = 1; n <= 6; n++) sessionIds.push(await hollowSession(lane.title(n)));
+    for (let n = 1; n <= 6; n++) {
+      let sessionId;
+      // The CDM may drop the write of its index beside another instance's: what is not there is made again.
+      do sessionId = await hollowSession(lane.title(n)); while ((await checkAlone(lane.title(n), sessionId)).kind === 'gone');
+      sessionIds.push(sessionId);
+    }
     const before = performance.now();
     const outcomes = await lane.inPhase(driver, 'check', () => Promise.all(sessionIds.map((sessionId, n) => (
       driver.check({ ...lane.title(n + 1), sessionId, keyStatusWaitMs: 1500 })))));

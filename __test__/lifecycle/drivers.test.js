@@ -81,7 +81,7 @@ describe('a driver that hangs', () => {
     const offline = await update(3);
     offline.useDriver(app.driver());
     const unhook = app.cdm.on('phase', never);
-    expect(await offline.revalidate()).toMatchObject({ ...NOTHING, nextAttemptAt: expect.any(Number) });
+    expect(await offline.revalidate()).toMatchObject({ ...NOTHING, deferred: 3, nextAttemptAt: expect.any(Number) });
     expect(app.offline.unready()).toHaveLength(3);
     expect(takeWarnings()).toEqual(['no answer in 60 ms']);
     unhook();

@@ -125,7 +125,7 @@ describe('the verdict on a title that is', () => {
     const report = await app.offline.revalidate();
     expect(report).toMatchObject({ ...NOTHING, deferred: 1 });
     expect(report.nextAttemptAt).toBeGreaterThan(Date.now());
-    expectVerdict({ playable: 'try', state: 'suspect', reason: 'unavailable', action: 'try' });
+    expectVerdict({ playable: 'try', state: 'suspect', reason: 'unavailable', action: 'try', retryAt: report.nextAttemptAt });
   });
 
   test('unknown, and never among what is not ready', async () => {

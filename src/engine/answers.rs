@@ -17,7 +17,7 @@ impl Engine {
                 return Ok(memory.verdict(&content, &self.policy, now));
             }
         }
-        let sessions = self.store.read(|rows| rows.summaries_of_content(&content))?;
+        let sessions = self.store.read_quickly(|rows| rows.summaries_of_content(&content))?;
         Ok(self.memory().verdict_on(&content, sessions.iter(), &self.policy, now))
     }
 
@@ -41,6 +41,14 @@ impl Engine {
     /// Somebody waits for this content: its sessions go first, and waits that no server asked for are skipped, once.
     pub async fn want(&self, content: String) -> Result<()> {
         self.urge(content, Urge::Clicked).await
+    }
+
+    /// Nobody waits any more.
+    pub fn unwant(&self, content: &str) {
+        let mut memory = self.memory();
+        for row in memory.rows_of_content(content).to_vec() {
+            memory.urges.remove(&row);
+        }
     }
 
     /// The app says that a content's waits are over: those that no server asked for are skipped, once.

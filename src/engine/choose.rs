@@ -47,6 +47,9 @@ pub fn choose(memory: &mut Memory, policy: &Policy, now: Millis) -> (Poll, Vec<C
     let mut wake = Wake { now, at: None };
     let lanes: Vec<LaneId> = memory.lanes.keys().copied().collect();
     for id in lanes {
+        if let Some(lane) = memory.lanes.get_mut(&id) {
+            lane.end_wait(policy, now);
+        }
         let lane = &memory.lanes[&id];
         let facts = memory.facts(lane);
         let candidates = candidates(memory, &facts, &scope, &out, &mut poll, &mut wake);

@@ -76,7 +76,7 @@ impl Engine {
         });
         let (store, memory) = opened.await??;
 
-        let (filled_sender, filled) = watch::channel(false);
+        let (filled_sender, filled) = watch::channel(None);
         let engine = Self { store, memory, clock, policy, filled };
         let report = engine.launch().await?;
         engine.fill(filled_sender);
@@ -104,16 +104,17 @@ impl Engine {
     }
 
     /// Reads every session into memory, in the background.
-    fn fill(&self, filled: watch::Sender<bool>) {
+    fn fill(&self, filled: watch::Sender<Option<Result<()>>>) {
         let store = Arc::clone(&self.store);
         let memory = Arc::clone(&self.memory);
-        tokio::task::spawn_blocking(move || match store.read_all_summaries(|chunk| lock(&memory).fill(chunk)) {
-            Ok(()) => {
-                lock(&memory).filled();
-                let _ = filled.send(true);
+        tokio::task::spawn_blocking(move || {
+            let read = store.read_all_summaries(|chunk| lock(&memory).fill(chunk));
+            match &read {
+                Ok(()) => lock(&memory).filled(),
+                Err(Error::Closed) => {}
+                Err(error) => tracing::error!(%error, "stored sessions could not be read into memory"),
             }
-            Err(Error::Closed) => {}
-            Err(error) => tracing::error!(%error, "stored sessions could not be read into memory"),
+            let _ = filled.send(Some(read));
         });
     }
 

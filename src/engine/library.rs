@@ -171,7 +171,7 @@ fn new_session(input: &NewSession, lane: LaneId) -> Session {
         capabilities: input.capabilities.clone(),
         last_played_at_ms: None,
         rules: input.rules.clone(),
-        canary: input.canary,
+        canary: false,
         metadata: None,
         ever_proven: false,
         request_id: None,
@@ -200,7 +200,8 @@ fn update(known: Session, input: &NewSession) -> Session {
     if input.rules != crate::model::Rules::default() {
         session.rules = input.rules.clone();
     }
-    session.canary |= input.canary;
+    session.canary = input.canary.unwrap_or(session.canary);
+    session.standing.expiration_ms = input.expiration_ms.or(session.standing.expiration_ms);
     session.metadata = input.metadata.clone().or(session.metadata);
     session
 }

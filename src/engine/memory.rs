@@ -61,6 +61,13 @@ pub struct LaneState {
 }
 
 impl LaneState {
+    /// A window that did not answer is tried again when its wait is over.
+    pub fn end_wait(&mut self, policy: &Policy, now: Millis) {
+        if self.deferred == Some(Reason::Timeout) && self.waits_until(policy, now).is_none() {
+            self.deferred = None;
+        }
+    }
+
     /// Until when nothing of the lane is tried.
     pub fn waits_until(&self, policy: &Policy, now: Millis) -> Option<Millis> {
         plan::still_to_come(Some(self.not_before_ms), now, policy.backoff_max_ms)
@@ -138,6 +145,7 @@ impl Memory {
             cdm_observed: plan::observes_cdm(&self.snapshot, &lane.lane.key.key_system),
             capability: lane.lane.capability,
             deferred: lane.deferred,
+            retry_at_ms: lane.deferred.and(Some(lane.not_before_ms)).filter(|at| *at > 0),
         }
     }
 

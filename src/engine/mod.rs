@@ -42,8 +42,8 @@ pub struct Engine {
     memory: Arc<Mutex<Memory>>,
     clock: Arc<dyn Clock>,
     policy: Arc<Policy>,
-    /// Becomes true when every stored session is in memory.
-    filled: watch::Receiver<bool>,
+    /// Set when every stored session is in memory, or when they cannot be read.
+    filled: watch::Receiver<Option<Result<()>>>,
 }
 
 impl Engine {
@@ -71,7 +71,8 @@ impl Engine {
 
     async fn wait_until_filled(&self) -> Result<()> {
         let mut filled = self.filled.clone();
-        filled.wait_for(|filled| *filled).await.map(|_| ()).map_err(|_| Error::Closed)
+        let filled = filled.wait_for(Option::is_some).await.map_err(|_| Error::Closed)?;
+        filled.clone().unwrap_or(Err(Error::Closed))
     }
 }
 

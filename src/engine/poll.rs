@@ -44,19 +44,25 @@ impl Engine {
         match failure {
             None if lane.deferred.is_none() => lane.attempts = 0,
             None => {}
-            Some(Reason::NoDriver) => lane.deferred = failure,
+            Some(Reason::NoDriver) => {
+                lane.deferred = failure;
+                lane.not_before_ms = 0;
+            }
             Some(_) => {
+                lane.deferred = Some(Reason::Timeout);
                 lane.attempts += 1;
                 lane.not_before_ms = self.policy.retry_at(now, lane.attempts, None);
             }
         }
     }
 
-    /// A driver may be there now: lanes that were deferred for want of one are due again.
+    /// There is another driver: lanes that waited for one, or for a window that did not answer, are due again.
     pub fn resume(&self) {
-        let mut memory = self.memory();
-        for lane in memory.lanes.values_mut().filter(|lane| lane.deferred == Some(Reason::NoDriver)) {
-            lane.deferred = None;
+        for lane in self.memory().lanes.values_mut() {
+            if matches!(lane.deferred, Some(Reason::NoDriver | Reason::Timeout)) {
+                lane.deferred = None;
+                lane.not_before_ms = 0;
+            }
         }
     }
 

@@ -10,8 +10,8 @@ use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::lifecycle::{Context, Event, Judgement, Next, judge, transition};
 use crate::model::{
-    AdoptOutcome, Capability, CheckOutcome, DebtId, LaunchId, LicenseOutcome, Pending, Policy, ProbeOutcome, Proof,
-    Reason, ReleaseOutcome, RowId, Session, Stage, State, parse_json,
+    AdoptOutcome, Capability, CheckOutcome, DebtId, LaunchId, LicenseOutcome, MAX_KEY_IDS, Pending, Policy,
+    ProbeOutcome, Proof, Reason, ReleaseOutcome, RowId, Session, Stage, State, parse_json,
 };
 use crate::store::Tx;
 
@@ -57,13 +57,19 @@ pub enum Outcome {
 }
 
 pub fn read_outcome(kind: &TaskKind, json: &str) -> Result<Outcome> {
-    Ok(match kind {
+    let outcome = match kind {
         TaskKind::Probe => Outcome::Probe(parse_json(json)?),
         TaskKind::Check { .. } | TaskKind::Verify { .. } => Outcome::Check(parse_json(json)?),
         TaskKind::License { .. } => Outcome::License(parse_json(json)?),
         TaskKind::Adopt { .. } => Outcome::Adopt(parse_json(json)?),
         TaskKind::Release { .. } => Outcome::Release(parse_json(json)?),
-    })
+    };
+    if let Outcome::Check(CheckOutcome::Loaded { key_statuses, .. }) = &outcome
+        && key_statuses.len() > MAX_KEY_IDS
+    {
+        return Err(Error::invalid("keyStatuses", format!("at most {MAX_KEY_IDS}")));
+    }
+    Ok(outcome)
 }
 
 pub fn record(tx: &mut Tx<'_>, ground: &Ground, outcome: Outcome) -> Result<Effects> {

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 
 const MAX_ID_BYTES: usize = 1024;
 const MAX_DATA_BYTES: usize = 64 * 1024;
-const MAX_KEY_IDS: usize = 1024;
+pub const MAX_KEY_IDS: usize = 1024;
 const MAX_CAPABILITIES: usize = 64;
 
 /// Reads JSON; an error names the field's path.
@@ -62,10 +62,9 @@ pub struct SessionInput {
     pub expiration: Option<f64>,
     pub license_url: Option<String>,
     pub capabilities: Option<Capabilities>,
-    pub last_played_at: Option<Millis>,
+    pub last_played_at: Option<f64>,
     pub rules: Option<Rules>,
-    #[serde(default)]
-    pub canary: bool,
+    pub canary: Option<bool>,
     pub metadata: Option<serde_json::Value>,
     pub proven: Option<Proven>,
     /// What `list` adds is read and ignored, so that a StoredSession can be put again.
@@ -99,7 +98,7 @@ pub struct NewSession {
     pub capabilities: Capabilities,
     pub last_played_at_ms: Option<Millis>,
     pub rules: Rules,
-    pub canary: bool,
+    pub canary: Option<bool>,
     pub metadata: Option<serde_json::Value>,
     pub proven: Option<KeyStatuses>,
 }
@@ -133,7 +132,7 @@ impl SessionInput {
             expiration_ms: self.expiration.map(|ms| timestamp("expiration", ms)).transpose()?,
             license_url: self.license_url.map(|u| license_url(&u, policy)).transpose()?,
             capabilities: self.capabilities.map(capabilities).transpose()?.unwrap_or_default(),
-            last_played_at_ms: self.last_played_at,
+            last_played_at_ms: self.last_played_at.map(|ms| timestamp("lastPlayedAt", ms)).transpose()?,
             rules: self.rules.map(rules).transpose()?.unwrap_or_default(),
             canary: self.canary,
             metadata: self.metadata.map(metadata).transpose()?,
@@ -361,7 +360,8 @@ fn origin(value: &str) -> Result<String> {
         return refused("must be an origin only: no path, query or user");
     }
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    Ok(format!("{}://{host}{port}", url.scheme()))
+    // Browsers write hosts in lower case, those of custom schemes too.
+    Ok(format!("{}://{}{port}", url.scheme(), host.to_ascii_lowercase()))
 }
 
 /// Origin and path are kept. A query may carry a token, so it is kept only where the policy says so.

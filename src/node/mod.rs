@@ -3,8 +3,11 @@
 
 mod log;
 
+use std::future::Future;
 use std::sync::Arc;
 
+use napi::Env;
+use napi::bindgen_prelude::PromiseRaw;
 use napi_derive::napi;
 use serde::Serialize;
 
@@ -55,38 +58,52 @@ impl NativeEngine {
         json(self.engine.policy())
     }
 
-    #[napi]
-    pub async fn update_platform(&self, platform: String) -> napi::Result<String> {
-        let platform = parse_json(&platform).map_err(coded)?;
-        reply(self.engine.update_platform(platform).await)
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn update_platform<'env>(&self, env: &'env Env, platform: String) -> Reply<'env> {
+        let engine = Arc::clone(&self.engine);
+        promise(env, async move {
+            let platform = parse_json(&platform)?;
+            engine.update_platform(platform).await
+        })
     }
 
-    #[napi]
-    pub async fn put(&self, sessions: String, replace: bool) -> napi::Result<String> {
-        let sessions = parse_json(&sessions).map_err(coded)?;
-        reply(self.engine.put(sessions, replace).await)
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn put<'env>(&self, env: &'env Env, sessions: String, replace: bool) -> Reply<'env> {
+        let engine = Arc::clone(&self.engine);
+        promise(env, async move {
+            let sessions = parse_json(&sessions)?;
+            engine.put(sessions, replace).await
+        })
     }
 
-    #[napi]
-    pub async fn list(&self, filter: String) -> napi::Result<String> {
-        let filter = parse_json(&filter).map_err(coded)?;
-        reply(self.engine.list(filter).await)
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn list<'env>(&self, env: &'env Env, filter: String) -> Reply<'env> {
+        let engine = Arc::clone(&self.engine);
+        promise(env, async move {
+            let filter = parse_json(&filter)?;
+            engine.list(filter).await
+        })
     }
 
-    #[napi]
-    pub async fn find(&self, query: String) -> napi::Result<String> {
-        let query = parse_json(&query).map_err(coded)?;
-        reply(self.engine.find(query).await)
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn find<'env>(&self, env: &'env Env, query: String) -> Reply<'env> {
+        let engine = Arc::clone(&self.engine);
+        promise(env, async move {
+            let query = parse_json(&query)?;
+            engine.find(query).await
+        })
     }
 
-    #[napi]
-    pub async fn remove_content(&self, content_id: String) -> napi::Result<()> {
-        self.engine.remove_content(content_id).await.map_err(coded)
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn remove_content<'env>(&self, env: &'env Env, content_id: String) -> Reply<'env> {
+        let engine = Arc::clone(&self.engine);
+        promise(env, async move { engine.remove_content(content_id).await })
     }
 
-    #[napi]
-    pub async fn history(&self, options: String) -> napi::Result<String> {
-        reply(self.engine.history(&options).await)
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn history<'env>(&self, env: &'env Env, options: String) -> Reply<'env> {
+        let engine = Arc::clone(&self.engine);
+        promise(env, async move { engine.history(&options).await })
     }
 
     #[napi(catch_unwind)]
@@ -99,9 +116,15 @@ impl NativeEngine {
         reply(self.engine.unready())
     }
 
-    #[napi]
-    pub async fn want(&self, content_id: String) -> napi::Result<()> {
-        self.engine.want(content_id).await.map_err(coded)
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn want<'env>(&self, env: &'env Env, content_id: String) -> Reply<'env> {
+        let engine = Arc::clone(&self.engine);
+        promise(env, async move { engine.want(content_id).await })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn unwant(&self, content_id: String) {
+        self.engine.unwant(&content_id);
     }
 
     #[napi(catch_unwind)]
@@ -122,15 +145,19 @@ impl NativeEngine {
         self.engine.set_account(account).map_err(coded)
     }
 
-    #[napi]
-    pub async fn retry(&self, content_id: String) -> napi::Result<()> {
-        self.engine.retry(content_id).await.map_err(coded)
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn retry<'env>(&self, env: &'env Env, content_id: String) -> Reply<'env> {
+        let engine = Arc::clone(&self.engine);
+        promise(env, async move { engine.retry(content_id).await })
     }
 
-    #[napi]
-    pub async fn report_playback(&self, content_id: String, report: String) -> napi::Result<String> {
-        let report = parse_json(&report).map_err(coded)?;
-        reply(self.engine.report_playback(content_id, report).await)
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn report_playback<'env>(&self, env: &'env Env, content_id: String, report: String) -> Reply<'env> {
+        let engine = Arc::clone(&self.engine);
+        promise(env, async move {
+            let report = parse_json(&report)?;
+            engine.report_playback(content_id, report).await
+        })
     }
 
     #[napi(catch_unwind)]
@@ -154,19 +181,22 @@ impl NativeEngine {
         self.engine.resume();
     }
 
-    #[napi]
-    pub async fn poll(&self) -> napi::Result<String> {
-        reply(self.engine.poll().await)
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn poll<'env>(&self, env: &'env Env) -> Reply<'env> {
+        let engine = Arc::clone(&self.engine);
+        promise(env, async move { engine.poll().await })
     }
 
-    #[napi]
-    pub async fn journal(&self, task_id: u32, session_id: String) -> napi::Result<()> {
-        self.engine.journal(task_id.into(), session_id).await.map_err(coded)
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn journal<'env>(&self, env: &'env Env, task_id: u32, session_id: String) -> Reply<'env> {
+        let engine = Arc::clone(&self.engine);
+        promise(env, async move { engine.journal(task_id.into(), session_id).await })
     }
 
-    #[napi]
-    pub async fn complete(&self, task_id: u32, outcome: String) -> napi::Result<String> {
-        reply(self.engine.complete(task_id.into(), &outcome).await)
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn complete<'env>(&self, env: &'env Env, task_id: u32, outcome: String) -> Reply<'env> {
+        let engine = Arc::clone(&self.engine);
+        promise(env, async move { engine.complete(task_id.into(), &outcome).await })
     }
 
     #[napi(catch_unwind)]
@@ -177,10 +207,22 @@ impl NativeEngine {
         Ok(())
     }
 
-    #[napi]
-    pub async fn close(&self) -> napi::Result<()> {
-        self.engine.close().await.map_err(coded)
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn close<'env>(&self, env: &'env Env) -> Reply<'env> {
+        let engine = Arc::clone(&self.engine);
+        promise(env, async move { engine.close().await })
     }
+}
+
+type Reply<'env> = napi::Result<PromiseRaw<'env, String>>;
+
+/// Runs on napi's runtime. The work owns what it needs: a `&self` held over an await outlives its object when a worker's
+/// environment is torn down.
+fn promise<'env, T: Serialize + 'static>(
+    env: &'env Env,
+    work: impl Future<Output = crate::error::Result<T>> + Send + 'static,
+) -> Reply<'env> {
+    env.spawn_future(async move { reply(work.await) })
 }
 
 #[derive(Serialize)]

@@ -24,8 +24,10 @@ pub struct LaneFacts {
     pub cdm_observed: bool,
     /// The last answer, from this launch or an earlier one.
     pub capability: Option<Capability>,
-    /// Why nothing of this lane can run now: no driver, or no CDM yet.
+    /// Why nothing of this lane can run now: no driver, no CDM yet, or a window that does not answer.
     pub deferred: Option<Reason>,
+    /// When it is tried again.
+    pub retry_at_ms: Option<Millis>,
 }
 
 /// Whose titles may be worked on and played.

@@ -45,6 +45,7 @@ pub fn verdict(content_id: &str, sessions: &[(&SessionSummary, &LaneFacts)], sco
         action: action(state, playable, reason, scope, next),
         retry_at: match next {
             Due::At(at, _) => Some(at),
+            Due::Now(_) => lane.retry_at_ms,
             _ => None,
         },
         sessions: sessions

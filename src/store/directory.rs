@@ -1,7 +1,7 @@
 //! The store's own folder: 0700, its files 0600, and a lock that dies with its process.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
@@ -12,6 +12,7 @@ use super::hold;
 use crate::error::{Error, Result};
 
 pub const DATABASE_FILE: &str = "offline-sessions.sqlite3";
+const FILE_PREFIX: &str = "offline-sessions.";
 const LOCK_FILE: &str = "offline-sessions.lock";
 /// Beside the lock, because a locked file cannot be read by others on Windows.
 const HOLDER_FILE: &str = "offline-sessions.pid";
@@ -25,7 +26,9 @@ pub struct Directory {
 impl Directory {
     pub fn open(path: &Path, lock_wait: Duration) -> Result<Self> {
         fs::create_dir_all(path).map_err(|error| from_io(&error))?;
-        restrict(path, 0o700)?;
+        if is_our_own(path)? {
+            restrict(path, 0o700)?;
+        }
         let lock = lock(path, lock_wait)?;
         // SQLite gives its WAL and shared-memory files the mode of the database file.
         open_private(&path.join(DATABASE_FILE))?;
@@ -39,6 +42,14 @@ impl Directory {
     pub fn unlock(&self) {
         hold(&self.lock).take();
     }
+}
+
+/// Whether nothing but our files is in the folder. One that the app shares with others keeps its mode.
+fn is_our_own(path: &Path) -> Result<bool> {
+    let entries = fs::read_dir(path).map_err(|error| from_io(&error))?;
+    let names = entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<Vec<_>>>();
+    let names = names.map_err(|error| from_io(&error))?;
+    Ok(names.iter().all(|name| name.to_string_lossy().starts_with(FILE_PREFIX)))
 }
 
 fn lock(path: &Path, lock_wait: Duration) -> Result<File> {

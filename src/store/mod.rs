@@ -32,6 +32,8 @@ pub struct Store {
     writer: Writer,
     /// `None` once closed. Writing never waits for it: WAL readers and the writer do not block each other.
     reader: Mutex<Option<Connection>>,
+    /// For single rows that the main thread waits for: no long read is ever in its way.
+    quick_reader: Mutex<Option<Connection>>,
     /// Held while everything is read, so that `close` can wait for the end of it.
     reading_all: Mutex<()>,
     directory: Directory,
@@ -43,10 +45,11 @@ impl Store {
         let directory = Directory::open(directory, lock_wait)?;
         let path = directory.file(DATABASE_FILE);
         let connection = schema::open(&path)?;
-        let reader = schema::connect_reader(&path)?;
+        let readers = (schema::connect_reader(&path)?, schema::connect_reader(&path)?);
         Ok(Self {
             writer: Writer::start(connection, observer)?,
-            reader: Mutex::new(Some(reader)),
+            reader: Mutex::new(Some(readers.0)),
+            quick_reader: Mutex::new(Some(readers.1)),
             reading_all: Mutex::new(()),
             directory,
         })
@@ -60,11 +63,14 @@ impl Store {
         self.writer.run(job).await
     }
 
-    /// Reads what is committed. Blocks on the disk.
+    /// Reads what is committed. Blocks on the disk, and on other reads.
     pub fn read<T>(&self, read: impl FnOnce(&Rows<'_>) -> Result<T>) -> Result<T> {
-        let reader = hold(&self.reader);
-        let connection = reader.as_ref().ok_or(Error::Closed)?;
-        read(&Rows::new(connection))
+        read_with(&self.reader, read)
+    }
+
+    /// The same for one indexed read that somebody waits for.
+    pub fn read_quickly<T>(&self, read: impl FnOnce(&Rows<'_>) -> Result<T>) -> Result<T> {
+        read_with(&self.quick_reader, read)
     }
 
     /// Every session's summary, in chunks and over a connection of its own, so that nobody waits for it. `close` ends
@@ -89,11 +95,18 @@ impl Store {
 
     /// Commits what is queued, ends the writer thread and lets go of the directory. Idempotent. Blocks.
     pub fn close(&self) {
-        self.writer.close();
+        // Readers first: the last connection to close folds the WAL into the database file.
         hold(&self.reader).take();
+        hold(&self.quick_reader).take();
         drop(hold(&self.reading_all));
+        self.writer.close();
         self.directory.unlock();
     }
+}
+
+fn read_with<T>(reader: &Mutex<Option<Connection>>, read: impl FnOnce(&Rows<'_>) -> Result<T>) -> Result<T> {
+    let reader = hold(reader);
+    read(&Rows::new(reader.as_ref().ok_or(Error::Closed)?))
 }
 
 /// A panic while one of these is held leaves nothing half done.

@@ -94,7 +94,7 @@ fn write_until_closed(mut connection: Connection, mut queue: mpsc::Receiver<Job>
         }
     }
     // Leaves one tidy file; what stays in the WAL is just as durable.
-    if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA optimize;") {
+    if let Err(error) = connection.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE);") {
         tracing::debug!(%error, "no checkpoint at close");
     }
 }

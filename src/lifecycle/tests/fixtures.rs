@@ -74,5 +74,6 @@ pub fn lane(generation: i64) -> LaneFacts {
         cdm_observed: true,
         capability: Some(crate::model::Capability::Supported),
         deferred: None,
+        retry_at_ms: None,
     }
 }

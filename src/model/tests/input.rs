@@ -57,7 +57,7 @@ fn an_input_of_ids_only_is_good_and_everything_else_has_its_default() {
     assert_eq!((session.init_data, session.key_ids), (None, vec![]));
     assert_eq!((session.expiration_ms, session.license_url), (None, None));
     assert!(session.proven.is_none());
-    assert!(!session.canary);
+    assert_eq!(session.canary, None);
 }
 
 #[test]

@@ -39,6 +39,7 @@ pub fn lane() -> LaneFacts {
         cdm_observed: true,
         capability: Some(Capability::Supported),
         deferred: None,
+        retry_at_ms: None,
     }
 }
 
