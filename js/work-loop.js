@@ -63,6 +63,8 @@ class WorkLoop {
   #started = false;
   /** @type {Run | null} */
   #run = null;
+  /** How often work was called off. */
+  #callOffs = 0;
   #licenseRequests = 0;
   #listeners;
 
@@ -198,9 +200,15 @@ class WorkLoop {
 
   async #poll() {
     if (!this.#run) this.#native.beginRun();
+    const callOffs = this.#callOffs;
     /** @type {Poll} */
     const poll = JSON.parse(await call(this.#native.poll()));
     if (this.#closed) return;
+    if (callOffs !== this.#callOffs) {
+      // Called off while the engine was asked: what it handed out goes back.
+      for (const { phaseId } of poll.phases) this.#native.endPhase(phaseId);
+      return;
+    }
     const run = this.#run ??= this.#begin(poll);
     run.worked ||= poll.phases.length > 0;
     run.total = Math.max(run.total, run.done + poll.remaining);
@@ -268,6 +276,7 @@ class WorkLoop {
   }
 
   #callOff() {
+    this.#callOffs += 1;
     this.#run = null;
     this.#setTimer(null);
     this.#abortPhases();

@@ -133,6 +133,18 @@ describe('an abort', () => {
       expect(app.leftovers()).toEqual([]);
     });
 
+  test('while the engine is being asked starts nothing', async () => {
+    const offline = await updateThatBroke(3);
+    const controller = new AbortController();
+    const aborted = offline.revalidate({ signal: controller.signal });
+    controller.abort();
+    await expect(aborted).rejects.toMatchObject({ code: 'ERR_ABORTED' });
+    // Each of these is answered after what was asked before it.
+    for (let n = 0; n < 5; n++) await offline.list();
+    expect(app.cdm.counts).toMatchObject({ probes: 0, loads: 0 });
+    expect(await offline.revalidate()).toMatchObject({ checked: 3, licensed: 3 });
+  });
+
   test('from within the driver is an abort, too', async () => {
     await abortAt('phase', { startPhaseTimeoutMs: 500 }, (controller) => controller.abort());
   });
