@@ -14,6 +14,11 @@ const { createTransportDriver } = require('./transport');
  * @typedef {import('./types').StoredSession} StoredSession
  * @typedef {import('./types').LaunchReport} LaunchReport
  * @typedef {import('./types').Launch} Launch
+ * @typedef {import('./types').Change} Change
+ * @typedef {import('./types').Filter} Filter
+ * @typedef {import('./types').FindQuery} FindQuery
+ * @typedef {import('./types').Reason} Reason
+ * @typedef {import('./types').Action} Action
  * @typedef {import('./types').Verdict} Verdict
  * @typedef {import('./types').Progress} Progress
  * @typedef {import('./types').RevalidationReport} RevalidationReport

@@ -60,7 +60,7 @@ class OfflineSessions extends EventEmitter {
   /**
    * Opens the store in `directory` and records a launch.
    *
-   * Rejects with ERR_INVALID_ARGUMENT, ERR_IN_USE (another process has it; its pid is in the message), ERR_READ_ONLY,
+   * Rejects with ERR_INVALID_ARGUMENT, ERR_IN_USE (it is open already; the pid of who has it is in the message), ERR_READ_ONLY,
    * ERR_DISK_FULL, ERR_NEWER_DATABASE, ERR_CORRUPT_DATABASE, ERR_STORAGE or ERR_NATIVE_MISSING.
    *
    * @param {OpenOptions} options
