@@ -45,6 +45,11 @@ async function read(response, limit) {
   return Buffer.concat(chunks).subarray(0, limit);
 }
 
+/** The status has said it all; a connection that breaks now adds nothing. @param {Response} response */
+async function discard(response) {
+  await response.body?.cancel().catch(() => {});
+}
+
 /** A captive portal's, most often. @param {Response} response @param {Buffer} body */
 function isPage(response, body) {
   return /html/i.test(response.headers.get('content-type') ?? '') || /^\s*<(?:!doctype|html|head|body)/i.test(body.toString('latin1', 0, 200));
@@ -71,11 +76,11 @@ async function failure(response, session, classifyRefusal) {
   const { status, headers } = response;
   const retryAfterMs = parseRetryAfter(headers.get('retry-after'), Date.now());
   if (status === 429 || (status === 503 && retryAfterMs !== null)) {
-    await response.body?.cancel();
+    await discard(response);
     return { kind: 'throttled', status, retryAfterMs };
   }
   if (status >= 500) {
-    await response.body?.cancel();
+    await discard(response);
     return { kind: 'server-error', status };
   }
   const bytes = await read(response, MAX_REFUSAL_BYTES).catch(() => Buffer.alloc(0));

@@ -88,6 +88,20 @@ class OfflineApp {
   }
 
   /**
+   * n titles; then an update, and nothing of them is left in the CDM.
+   * @param {number} n
+   * @param {Parameters<OfflineApp['open']>[0]} [options] of the launch after it
+   * @param {Record<string, any>} [more] of each title
+   */
+  async updateThatBroke(n, options, more) {
+    await this.open();
+    await this.store(n, more);
+    await this.quit();
+    this.cdm.breakSalts();
+    return this.open({ platform: UPDATED, ...options });
+  }
+
+  /**
    * Whether the player could play a title offline: every session of its catalogue entry is in the CDM, with its keys.
    * @param {string} contentId
    */

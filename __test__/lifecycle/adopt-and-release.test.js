@@ -5,18 +5,10 @@ const { LANE } = require('../helpers/store.js');
 
 const app = useApp();
 
-async function updateThatBroke(n, options) {
-  await app.open();
-  await app.store(n);
-  await app.quit();
-  app.cdm.breakSalts();
-  return app.open({ platform: UPDATED, ...options });
-}
-
 describe('the app\'s adopt hook', () => {
   test('is asked in place of the driver, with what it needs', async () => {
     const calls = [];
-    const offline = await updateThatBroke(1, { adopt: async (...args) => { calls.push(args); return 'adopted'; } });
+    const offline = await app.updateThatBroke(1, { adopt: async (...args) => { calls.push(args); return 'adopted'; } });
     // Of another id than the title had, so that the two can be told apart.
     app.cdm.store(LANE, []);
     expect(await offline.revalidate()).toMatchObject({ licensed: 1, adopted: 1 });
@@ -35,7 +27,7 @@ describe('the app\'s adopt hook', () => {
     ['catalogue-changed', async () => undefined, 1],
   ])('that cannot now (%s, %s) keeps the licence for later, and pays for no other', async (reason, adopt, warnings) => {
     let hinder = adopt;
-    const offline = await updateThatBroke(1, { adopt: (...args) => hinder(...args) });
+    const offline = await app.updateThatBroke(1, { adopt: (...args) => hinder(...args) });
     const report = await offline.revalidate();
     expect(report).toMatchObject({ lost: 1, licensed: 1, adopted: 0, deferred: 1, nextAttemptAt: expect.any(Number) });
     expect(offline.verdict('title 1')).toMatchObject({ playable: 'no', state: 'lost', reason, action: 'wait', retryAt: report.nextAttemptAt });
@@ -46,7 +38,7 @@ describe('the app\'s adopt hook', () => {
   });
 
   test('also over a restart', async () => {
-    await updateThatBroke(1, { adopt: async () => 'open-in-player' });
+    await app.updateThatBroke(1, { adopt: async () => 'open-in-player' });
     await app.offline.revalidate();
     const offline = await app.relaunch({ platform: UPDATED });
     expect(await offline.ensurePlayable('title 1')).toMatchObject({ playable: 'offline' });
@@ -55,7 +47,7 @@ describe('the app\'s adopt hook', () => {
   });
 
   test('that finds the content gone ends it: the row goes, and what the CDM holds of it', async () => {
-    const offline = await updateThatBroke(2, { adopt: async ({ contentId }) => (contentId === 'title 1' ? 'content-gone' : 'adopted') });
+    const offline = await app.updateThatBroke(2, { adopt: async ({ contentId }) => (contentId === 'title 1' ? 'content-gone' : 'adopted') });
     expect(await offline.revalidate()).toMatchObject({ licensed: 2, adopted: 1, released: 1, deferred: 0 });
     expect(await offline.list()).toMatchObject([{ contentId: 'title 2' }]);
     expect([...app.cdm.storage(LANE).index]).toEqual([(await app.session('title 2')).sessionId]);

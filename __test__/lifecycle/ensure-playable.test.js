@@ -6,15 +6,6 @@ const app = useApp();
 const MANY = 60;
 const LAST = `title ${MANY}`;
 
-/** Titles whose licences an update has cost. */
-async function updateThatBroke(n, options) {
-  await app.open();
-  await app.store(n);
-  await app.quit();
-  app.cdm.breakSalts();
-  return app.open({ platform: UPDATED, ...options });
-}
-
 /** The contents at a step, in order. */
 function contentsAt(step) {
   const contents = [];
@@ -65,7 +56,7 @@ describe('ensurePlayable of a title that is', () => {
   });
 
   test('suspect is checked, lost is licensed, and no other is touched', async () => {
-    const offline = await updateThatBroke(3);
+    const offline = await app.updateThatBroke(3);
     const [checked, licensed] = [contentsAt('load'), contentsAt('created')];
     expect(await offline.ensurePlayable('title 2')).toMatchObject({ playable: 'offline', state: 'proven', action: 'play' });
     expect(checked[0]).toBe('title 2');
@@ -83,7 +74,7 @@ describe('ensurePlayable of a title that is', () => {
   });
 
   test('lost is not licensed while the network is down', async () => {
-    const offline = await updateThatBroke(1);
+    const offline = await app.updateThatBroke(1);
     offline.setConnectivity('offline');
     expect(await offline.ensurePlayable('title 1')).toMatchObject({ playable: 'no', state: 'lost', reason: 'offline', action: 'connect' });
     expect(app.server.requests).toBe(0);
@@ -92,7 +83,7 @@ describe('ensurePlayable of a title that is', () => {
 
 describe('whoever waits', () => {
   test('goes first in a run that is under way', async () => {
-    const offline = await updateThatBroke(MANY);
+    const offline = await app.updateThatBroke(MANY);
     const checked = contentsAt('load');
     const unhook = app.cdm.on('load', () => {
       unhook();
@@ -107,7 +98,7 @@ describe('whoever waits', () => {
   });
 
   test('waits no longer than for the title, when the run goes on', async () => {
-    const offline = await updateThatBroke(MANY);
+    const offline = await app.updateThatBroke(MANY);
     const run = offline.revalidate();
     expect(await offline.ensurePlayable(LAST)).toMatchObject({ playable: 'offline' });
     expect(offline.unready().length).toBeGreaterThan(MANY / 2);
@@ -115,7 +106,7 @@ describe('whoever waits', () => {
   });
 
   test('shares the work: 200 callers cost one licence', async () => {
-    const offline = await updateThatBroke(1);
+    const offline = await app.updateThatBroke(1);
     const calls = Array.from({ length: 200 }, () => offline.ensurePlayable('title 1'));
     const verdicts = await Promise.all([...calls, offline.revalidate()]);
     expect(verdicts.slice(0, 200)).toEqual(Array(200).fill(offline.verdict('title 1')));
@@ -125,7 +116,7 @@ describe('whoever waits', () => {
   });
 
   test('gets the verdict as it stands after the time-out, and the work goes on', async () => {
-    const offline = await updateThatBroke(1);
+    const offline = await app.updateThatBroke(1);
     let answer;
     const answered = new Promise((resolve) => { answer = resolve; });
     const unhook = app.cdm.on('update', () => { unhook(); return answered; });
@@ -138,13 +129,13 @@ describe('whoever waits', () => {
   });
 
   test('has the policy\'s time-out, if it names none', async () => {
-    const offline = await updateThatBroke(1, { policy: { ensurePlayableTimeoutMs: 20 } });
+    const offline = await app.updateThatBroke(1, { policy: { ensurePlayableTimeoutMs: 20 } });
     app.cdm.on('load', never);
     expect(await offline.ensurePlayable('title 1')).toMatchObject({ playable: 'no', state: 'suspect', reason: 'new-generation' });
   });
 
   test('may leave: others and the work go on', async () => {
-    const offline = await updateThatBroke(2);
+    const offline = await app.updateThatBroke(2);
     const controller = new AbortController();
     const leaving = offline.ensurePlayable('title 1', { signal: controller.signal });
     const staying = offline.ensurePlayable('title 1');
@@ -157,7 +148,7 @@ describe('whoever waits', () => {
   });
 
   test('gets an answer, and a wait that no server asked for is skipped', async () => {
-    const offline = await updateThatBroke(1);
+    const offline = await app.updateThatBroke(1);
     app.server.behave({ status: 500 }, { times: 1 });
     expect(await offline.revalidate()).toMatchObject({ licensed: 0, deferred: 1 });
     expect(offline.verdict('title 1').retryAt).toBeGreaterThan(Date.now());
@@ -165,7 +156,7 @@ describe('whoever waits', () => {
   });
 
   test('gets the answer that there was, if it is a bad one, and no second request at once', async () => {
-    const offline = await updateThatBroke(1);
+    const offline = await app.updateThatBroke(1);
     app.server.behave({ status: 500 });
     expect(await offline.ensurePlayable('title 1')).toMatchObject({ playable: 'no', state: 'lost', reason: 'server-error', action: 'wait' });
     expect(app.server.requests).toBe(1);
@@ -182,7 +173,7 @@ describe('whoever waits', () => {
   });
 
   test('for several titles at once gets them all', async () => {
-    const offline = await updateThatBroke(30);
+    const offline = await app.updateThatBroke(30);
     const verdicts = await Promise.all(titles(30).map((contentId) => offline.ensurePlayable(contentId)));
     expect(verdicts.filter(({ playable }) => playable === 'offline')).toHaveLength(30);
     expect(app.server.requests).toBe(30);

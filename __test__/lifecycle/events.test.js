@@ -19,16 +19,8 @@ function listen(offline) {
   };
 }
 
-async function updateThatBroke(n, options) {
-  await app.open();
-  await app.store(n);
-  await app.quit();
-  app.cdm.breakSalts();
-  return app.open({ platform: UPDATED, ...options });
-}
-
 test('a title that is lost and licensed tells each step, once, with what is stored then', async () => {
-  const offline = await updateThatBroke(1);
+  const offline = await app.updateThatBroke(1);
   const { named, names } = listen(offline);
   const report = await offline.revalidate();
   const changes = named('session-changed');
@@ -41,7 +33,7 @@ test('a title that is lost and licensed tells each step, once, with what is stor
 
 test('a title that was refused is blocked', async () => {
   app.server.behave({ status: 401 });
-  const offline = await updateThatBroke(2);
+  const offline = await app.updateThatBroke(2);
   const { named } = listen(offline);
   await offline.revalidate();
   const inOrder = (verdicts) => [...verdicts].sort((a, b) => a.contentId.localeCompare(b.contentId));
@@ -61,7 +53,7 @@ test('a title of many sessions is ready once, after the last, though several are
 });
 
 test('what a listener asks is answered with what it was told', async () => {
-  const offline = await updateThatBroke(3);
+  const offline = await app.updateThatBroke(3);
   const wrong = [];
   offline.on('session-changed', ({ contentId, state }) => {
     if (state === 'lost' && offline.verdict(contentId).state !== 'lost') wrong.push(contentId);
@@ -79,7 +71,7 @@ test('a run where nothing was to do ends, too, and changes nothing', async () =>
 });
 
 test('work that a timer began tells its end, though nobody waits', async () => {
-  const offline = await updateThatBroke(1, { policy: { backoffBaseMs: 1 } });
+  const offline = await app.updateThatBroke(1, { policy: { backoffBaseMs: 1 } });
   app.server.behave({ status: 500 }, { times: 2 });
   const finished = next(offline, 'run-finished', ({ adopted }) => adopted === 1);
   const ready = next(offline, 'content-ready');
@@ -89,7 +81,7 @@ test('work that a timer began tells its end, though nobody waits', async () => {
 });
 
 test('a warning is told where no caller can be, and never as an error', async () => {
-  const offline = await updateThatBroke(1, { driver: null });
+  const offline = await app.updateThatBroke(1, { driver: null });
   const { named } = listen(offline);
   offline.useDriver({ ...app.driver(), check: () => Promise.reject(new Error('of the driver')) });
   await offline.revalidate();
@@ -99,7 +91,7 @@ test('a warning is told where no caller can be, and never as an error', async ()
 });
 
 test('without a listener for warnings nothing is thrown', async () => {
-  const offline = await updateThatBroke(1, { driver: null });
+  const offline = await app.updateThatBroke(1, { driver: null });
   offline.removeAllListeners('warning');
   offline.useDriver({ ...app.driver(), check: () => Promise.reject(new Error('of the driver')) });
   expect(await offline.revalidate()).toMatchObject({ deferred: 1 });
@@ -117,7 +109,7 @@ describe('a listener that throws', () => {
   });
 
   test('in onProgress ends that caller\'s wait with a coded error, and no work', async () => {
-    const offline = await updateThatBroke(3);
+    const offline = await app.updateThatBroke(3);
     const thrown = new Error('of the listener');
     const finished = next(offline, 'run-finished');
     const failed = offline.revalidate({ onProgress: () => { throw thrown; } }).catch((error) => error);

@@ -5,15 +5,6 @@ const { LANE } = require('../helpers/store.js');
 
 const app = useApp();
 
-/** n titles, and an update after which the CDM has lost them all. @param {number} n @param {Record<string, any>} [more] */
-async function lostTitles(n, more) {
-  await app.open();
-  await app.store(n, more);
-  await app.quit();
-  app.cdm.breakSalts();
-  return app.open({ platform: UPDATED });
-}
-
 describe('a title that is playing', () => {
   test('is left alone while the rest is licensed, and repaired when playback ends', async () => {
     await app.open();
@@ -34,7 +25,7 @@ describe('a title that is playing', () => {
   });
 
   test('whose id the CDM gives to another is licensed meanwhile, and adopted when playback ends', async () => {
-    const offline = await lostTitles(2);
+    const offline = await app.updateThatBroke(2);
     const hold = offline.hold({ contentId: 'title 1', lane: LANE, kind: 'playing' });
     // The second title's new licence gets the id "1".
     expect(await offline.revalidate()).toMatchObject({ checked: 1, lost: 2, licensed: 2, adopted: 1 });
@@ -58,7 +49,7 @@ describe('a title that is playing', () => {
 
 describe('a download that writes licences', () => {
   test('lets checks run and holds every writer of its lane back', async () => {
-    const offline = await lostTitles(2);
+    const offline = await app.updateThatBroke(2);
     const hold = offline.hold({ lane: LANE, kind: 'downloading' });
     expect(await offline.revalidate()).toMatchObject({ checked: 2, lost: 2, licensed: 0, deferred: 2, licenseRequests: 0 });
     hold.release();
@@ -66,7 +57,7 @@ describe('a download that writes licences', () => {
   });
 
   test('in another lane holds nothing here', async () => {
-    const offline = await lostTitles(1);
+    const offline = await app.updateThatBroke(1);
     offline.hold({ lane: { ...LANE, partition: 'persist:other' }, kind: 'downloading' });
     expect(await offline.revalidate()).toMatchObject({ licensed: 1 });
   });
@@ -85,7 +76,7 @@ test.each([
 
 describe('titles of an account', () => {
   test('of another one are neither played nor licensed, and come back with it', async () => {
-    const offline = await lostTitles(2, { account: 'ann' });
+    const offline = await app.updateThatBroke(2, {}, { account: 'ann' });
     await offline.setAccount('bob');
     expect(await offline.revalidate()).toMatchObject({ checked: 0, licensed: 0, licenseRequests: 0, deferred: 2 });
     expect(await offline.ensurePlayable('title 1')).toMatchObject({ playable: 'no', reason: 'other-account', action: 'sign-in', sessions: [] });
@@ -96,14 +87,14 @@ describe('titles of an account', () => {
   });
 
   test('that nobody owns are everybody\'s', async () => {
-    const offline = await lostTitles(1);
+    const offline = await app.updateThatBroke(1);
     await offline.setAccount(null);
     expect(await offline.revalidate()).toMatchObject({ licensed: 1 });
     expect(offline.verdict('title 1').playable).toBe('offline');
   });
 
   test('that were blocked for want of a sign-in are tried again after it', async () => {
-    const offline = await lostTitles(1);
+    const offline = await app.updateThatBroke(1);
     app.server.behave({ status: 401 }, { times: 1 });
     expect(await offline.revalidate()).toMatchObject({ blocked: 1, nextAttemptAt: null });
     expect(offline.verdict('title 1')).toMatchObject({ state: 'blocked', reason: 'auth', action: 'sign-in' });
@@ -139,7 +130,7 @@ describe('what the player reports', () => {
   });
 
   test('never proves a suspect', async () => {
-    const offline = await lostTitles(1);
+    const offline = await app.updateThatBroke(1);
     expect(await offline.reportPlayback('title 1', { keyStatuses: { [keyId(1)]: 'usable' } })).toMatchObject({ playable: 'no', state: 'suspect' });
   });
 
@@ -152,7 +143,7 @@ describe('what the player reports', () => {
 });
 
 test('retry skips the wait of a title, but not one that a server asked for', async () => {
-  const offline = await lostTitles(2);
+  const offline = await app.updateThatBroke(2);
   app.server.behave((call) => (call.keyIds[0] === keyId(1) ? { status: 500 } : { status: 429, headers: { 'retry-after': '600' } }), { times: 2 });
   expect(await offline.revalidate()).toMatchObject({ licensed: 0, deferred: 2 });
   await offline.retry('title 1');
@@ -168,14 +159,24 @@ test.each([
   [{ status: 451, body: '' }, 'geo'],
   [{ status: 401, body: '' }, 'auth'],
 ])('an answer that says plainly why it refuses is understood: %j', async (answer, reason) => {
-  const offline = await lostTitles(1);
+  const offline = await app.updateThatBroke(1);
   app.server.behave(answer);
   expect(await offline.revalidate()).toMatchObject({ blocked: 1 });
   expect(offline.verdict('title 1')).toMatchObject({ state: 'blocked', reason });
 });
 
+test('a title that is blocked is counted once, not again when its retry is only delayed', async () => {
+  const offline = await app.updateThatBroke(1);
+  app.server.behave({ status: 451 }, { times: 1 });
+  expect(await offline.revalidate()).toMatchObject({ blocked: 1 });
+  app.server.behave({ status: 500 }, { times: 1 });
+  await offline.retry('title 1');
+  expect(await offline.revalidate()).toMatchObject({ blocked: 0, licenseRequests: 1, deferred: 1 });
+  expect(offline.verdict('title 1')).toMatchObject({ state: 'blocked', reason: 'geo' });
+});
+
 test('a region that refused is asked again after the location changed', async () => {
-  const offline = await lostTitles(1);
+  const offline = await app.updateThatBroke(1);
   app.server.behave({ status: 451 }, { times: 1 });
   await offline.revalidate();
   offline.setConnectivity('online', { changedLocation: true });

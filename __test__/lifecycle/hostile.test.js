@@ -3,27 +3,18 @@
 const fs = require('node:fs');
 const { createServer } = require('node:http');
 const path = require('node:path');
-const { useApp, next, UPDATED, NOTHING } = require('../helpers/offline-app.js');
+const { useApp, keyId, next, UPDATED, NOTHING } = require('../helpers/offline-app.js');
 const { makeDirectory, removeDirectory, PLATFORM, LANE } = require('../helpers/store.js');
 const { OfflineSessions } = require('../..');
 
 const app = useApp();
-
-/** One lost title. @param {Record<string, any>} [options] */
-async function lostTitle(options) {
-  await app.open();
-  await app.store(1);
-  await app.quit();
-  app.cdm.breakSalts();
-  return app.open({ platform: UPDATED, ...options });
-}
 
 describe('a window that wants more than its task', () => {
   const message = new Uint8Array([1]);
 
   test('gets one licence request for a licence', async () => {
     const asked = [];
-    const offline = await lostTitle({ acquireLicense: async ({ messageType }) => { asked.push(messageType); return message; } });
+    const offline = await app.updateThatBroke(1, { acquireLicense: async ({ messageType }) => { asked.push(messageType); return message; } });
     const greedy = { ...app.driver(), license: async (_session, { sessionCreated, acquireLicense }) => {
       await sessionCreated('99');
       for (let n = 0; n < 50; n++) await acquireLicense({ messageType: 'license-request', message }).catch(() => {});
@@ -38,7 +29,7 @@ describe('a window that wants more than its task', () => {
 
   test('gets none before its session is journalled, and none for a release', async () => {
     const asked = [];
-    const offline = await lostTitle({ acquireLicense: async ({ messageType }) => { asked.push(messageType); return message; } });
+    const offline = await app.updateThatBroke(1, { acquireLicense: async ({ messageType }) => { asked.push(messageType); return message; } });
     const request = (acquireLicense) => acquireLicense({ messageType: 'license-request', message }).catch(() => {});
     const driver = app.driver();
     offline.useDriver({
@@ -73,7 +64,7 @@ describe('a licence server', () => {
     ['a page of XHTML', { status: 200, body: '<p/>', headers: { 'content-type': 'application/xhtml+xml' } }],
     ['a page that names a country', { status: 403, body: '<html>your country', headers: { 'content-type': 'text/html' } }],
   ])('that sends %s is a captive portal', async (_what, answer) => {
-    const offline = await lostTitle();
+    const offline = await app.updateThatBroke(1);
     app.server.behave(answer);
     await offline.revalidate();
     expect(offline.verdict('title 1')).toMatchObject({ state: 'lost', reason: 'unreachable' });
@@ -90,7 +81,7 @@ describe('a licence server', () => {
     });
     await new Promise((resolve) => { endless.listen(0, '127.0.0.1', () => resolve(undefined)); });
     const { port } = /** @type {any} */ (endless.address());
-    const offline = await lostTitle();
+    const offline = await app.updateThatBroke(1);
     await offline.put({ ...(await app.session('title 1')), licenseUrl: `http://127.0.0.1:${port}/` });
     await offline.revalidate();
     expect(offline.verdict('title 1')).toMatchObject({ state: 'lost', reason: 'unreachable' });
@@ -132,6 +123,19 @@ test('a title in a window that does not answer may be tried, and says when it is
   expect(await offline.revalidate()).toMatchObject({ checked: 1, proven: 1, deferred: 0 });
 });
 
+test('a title that a check of another one proves lost is counted, and licensed again', async () => {
+  await app.open();
+  await app.store(1);
+  await app.quit();
+  app.cdm.breakSalts();
+  const offline = await app.open();
+  // The id "1" again, for another title, which the app imports.
+  await offline.put(app.download('title 2', [keyId(2)], { proven: undefined }));
+  expect(await offline.revalidate()).toMatchObject({ lost: 1, licensed: 1, adopted: 1 });
+  expect(offline.unready()).toEqual([]);
+  expect(['title 1', 'title 2'].map((contentId) => app.plays(contentId))).toEqual([true, true]);
+});
+
 test('an origin is stored as browsers write it', async () => {
   const offline = await app.open();
   const [stored] = await offline.put({ ...app.download('title', []), origin: 'APP://Bundle/' });
@@ -161,7 +165,7 @@ describe('a folder', () => {
 });
 
 test('a run that a timer begins is told when it has finished', async () => {
-  const offline = await lostTitle({ policy: { backoffBaseMs: 1 } });
+  const offline = await app.updateThatBroke(1, { policy: { backoffBaseMs: 1 } });
   app.server.behave({ status: 500 }, { times: 1 });
   const finished = next(offline, 'run-finished', ({ adopted }) => adopted === 1);
   await offline.revalidate();

@@ -5,20 +5,11 @@ const { useApp, never, next, titles, NOTHING, UPDATED } = require('../helpers/of
 const app = useApp();
 const MANY = 60;
 
-/** n titles; then an update, and nothing of them is left in the CDM. */
-async function updateThatBroke(n, options) {
-  await app.open();
-  await app.store(n);
-  await app.quit();
-  app.cdm.breakSalts();
-  return app.open({ platform: UPDATED, ...options });
-}
-
 const playing = (n) => titles(n).filter((contentId) => app.plays(contentId) && app.offline.verdict(contentId).playable === 'offline');
 
 describe('a run', () => {
   test('in batches, reports every figure, and goes on from there', async () => {
-    const offline = await updateThatBroke(MANY);
+    const offline = await app.updateThatBroke(MANY);
     expect(await offline.revalidate()).toEqual({ ...NOTHING, checked: MANY, lost: MANY, licensed: MANY, adopted: MANY, licenseRequests: MANY,
       nextAttemptAt: null, durationMs: expect.any(Number) });
     expect(app.server.requests).toBe(MANY);
@@ -43,7 +34,7 @@ describe('a run', () => {
   });
 
   test('tells its progress, which never goes back and ends with everything done', async () => {
-    const offline = await updateThatBroke(MANY);
+    const offline = await app.updateThatBroke(MANY);
     const seen = [];
     const emitted = [];
     offline.on('progress', (progress) => emitted.push(progress));
@@ -55,7 +46,7 @@ describe('a run', () => {
   });
 
   test('tells progress that never goes back though sessions fail and are due again meanwhile', async () => {
-    const offline = await updateThatBroke(MANY, { policy: { backoffBaseMs: 1, backoffMaxMs: 1 } });
+    const offline = await app.updateThatBroke(MANY, { policy: { backoffBaseMs: 1, backoffMaxMs: 1 } });
     app.server.behave({ status: 500 }, { times: 40 });
     const seen = [];
     await offline.revalidate({ onProgress: (progress) => seen.push(progress) });
@@ -72,7 +63,7 @@ describe('a run', () => {
   }
 
   test('is shared by calls that overlap', async () => {
-    const offline = await updateThatBroke(MANY);
+    const offline = await app.updateThatBroke(MANY);
     const finished = [];
     offline.on('run-finished', (report) => finished.push(report));
     const runs = [offline.revalidate(), offline.revalidate()];
@@ -102,7 +93,7 @@ describe('a run', () => {
 
 describe('an abort', () => {
   test('before the call does nothing at all', async () => {
-    const offline = await updateThatBroke(3);
+    const offline = await app.updateThatBroke(3);
     await expect(offline.revalidate({ signal: AbortSignal.abort('no') })).rejects.toMatchObject({ name: 'OfflineSessionsError', code: 'ERR_ABORTED', cause: 'no' });
     await expect(offline.ensurePlayable('title 1', { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'ERR_ABORTED' });
     expect(app.cdm.counts).toMatchObject({ probes: 0, loads: 0 });
@@ -110,7 +101,7 @@ describe('an abort', () => {
 
   /** Aborts at the first `step`, which then never ends; the next call must finish. */
   async function abortAt(step, policy, abort) {
-    const offline = await updateThatBroke(3, { policy });
+    const offline = await app.updateThatBroke(3, { policy });
     const controller = new AbortController();
     const unhook = app.cdm.on(step, () => {
       unhook();
@@ -134,7 +125,7 @@ describe('an abort', () => {
     });
 
   test('while the engine is being asked starts nothing', async () => {
-    const offline = await updateThatBroke(3);
+    const offline = await app.updateThatBroke(3);
     const controller = new AbortController();
     const aborted = offline.revalidate({ signal: controller.signal });
     controller.abort();
@@ -150,7 +141,7 @@ describe('an abort', () => {
   });
 
   test('of one caller does not end the work of another', async () => {
-    const offline = await updateThatBroke(3);
+    const offline = await app.updateThatBroke(3);
     const controller = new AbortController();
     const aborted = offline.revalidate({ signal: controller.signal });
     const other = offline.revalidate();
@@ -161,7 +152,7 @@ describe('an abort', () => {
   });
 
   test('does not count as a failure of anybody', async () => {
-    const offline = await updateThatBroke(1);
+    const offline = await app.updateThatBroke(1);
     for (let n = 0; n < 3; n++) {
       const controller = new AbortController();
       const unhook = app.cdm.on('load', () => { unhook(); controller.abort(); return never(); });
@@ -174,7 +165,7 @@ describe('an abort', () => {
 
 describe('due work goes on by timer', () => {
   test('without another call, until the title is ready', async () => {
-    const offline = await updateThatBroke(2, { policy: { backoffBaseMs: 1 } });
+    const offline = await app.updateThatBroke(2, { policy: { backoffBaseMs: 1 } });
     app.server.behave({ status: 500 }, { times: 6 });
     const ready = new Set();
     const all = next(offline, 'content-ready', ({ contentId }) => ready.add(contentId).size === 2);
@@ -186,7 +177,7 @@ describe('due work goes on by timer', () => {
   });
 
   test('and not before somebody asked', async () => {
-    const offline = await updateThatBroke(2);
+    const offline = await app.updateThatBroke(2);
     await offline.put(app.download('title 3', ['ab'.repeat(16)]));
     await offline.removeContent('title 2');
     offline.setConnectivity('online');
@@ -199,7 +190,7 @@ describe('due work goes on by timer', () => {
     ['the network comes back', (offline) => offline.setConnectivity('offline'), (offline) => offline.setConnectivity('online')],
     ['a driver comes', (offline) => offline.useDriver(() => null), (offline) => offline.useDriver(app.driver())],
   ])('also when it could not at first: %s', async (_what, hinder, help) => {
-    const offline = await updateThatBroke(1);
+    const offline = await app.updateThatBroke(1);
     hinder(offline);
     expect(await offline.revalidate()).toMatchObject({ ...NOTHING, deferred: 1, nextAttemptAt: null });
     const ready = next(offline, 'content-ready');

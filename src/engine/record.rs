@@ -158,7 +158,8 @@ fn checked(
         effects.changed = claim_id(tx, Some(session.id), session.lane, &session.session_id, ground.context())?;
     }
     effects.counters.proven = u64::from(proven);
-    effects.counters.lost = u64::from(before == State::Active && session.standing.state == State::Lost);
+    let is_lost = before == State::Active && session.standing.state == State::Lost;
+    effects.counters.lost = u64::from(is_lost) + u64::try_from(effects.changed.len()).unwrap_or(0);
     effects.answered = (proven || next == Next::Later).then_some(session.id);
     save(tx, session, effects)
 }
@@ -196,7 +197,9 @@ fn licensed(tx: &mut Tx<'_>, ground: &Ground, mut session: Session, outcome: Lic
         LicenseOutcome::Rejected(_) => Event::BadLicense(Reason::Rejected),
     };
     step(&mut session, &event, ground)?;
-    effects.counters.blocked = u64::from(session.standing.state == State::Blocked);
+    // A blocked session whose retry is only delayed was counted when it was blocked.
+    let is_answer = !matches!(event, Event::Delayed { .. });
+    effects.counters.blocked = u64::from(is_answer && session.standing.state == State::Blocked);
     effects.answered = Some(session.id);
     if matches!(event, Event::Refused(_)) {
         session.request_id = None;
