@@ -77,13 +77,14 @@ function isOpaque(value) {
 }
 
 /**
- * A list of sessions, each with a budget of its own.
+ * Sessions or catalogue entries, each with a budget of its own.
+ * @param {string} field
  * @param {unknown} value one, or several
  * @returns {string}
  */
-function sessionsJson(value) {
-  const list = reading('sessions', () => (Array.isArray(value) ? value : [value]));
-  if (list.length > MAX_SESSIONS) throw invalid('sessions', `at most ${MAX_SESSIONS} at a time`);
+function sessionsJson(field, value) {
+  const list = reading(field, () => (Array.isArray(value) ? value : [value]));
+  if (list.length > MAX_SESSIONS) throw invalid(field, `at most ${MAX_SESSIONS} at a time`);
   const written = Array.from(list, (session, at) => reading(`[${at}]`, () =>
     JSON.stringify(plain(`[${at}]`, sessionInput(`[${at}]`, session), 0, { left: MAX_VALUES }))));
   return `[${written.join(',')}]`;
@@ -95,6 +96,12 @@ function object(field, value) {
     throw invalid(field, 'must be an object');
   }
   return /** @type {Record<string, unknown>} */ (value);
+}
+
+/** @param {string} field @param {unknown} value @returns {unknown[]} */
+function array(field, value) {
+  if (!reading(field, () => Array.isArray(value))) throw invalid(field, 'must be an array');
+  return /** @type {unknown[]} */ (value);
 }
 
 /**
@@ -172,6 +179,6 @@ function withBytes(session) {
 }
 
 module.exports = {
-  invalid, reading, toJson, sessionsJson, object, options, string, optionalBoolean, optionalFunction, optionalMs, optionalSignal,
+  invalid, reading, toJson, sessionsJson, object, array, options, string, optionalBoolean, optionalFunction, optionalMs, optionalSignal,
   sessionInput, withInitData, withBytes,
 };

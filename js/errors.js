@@ -8,6 +8,7 @@ const ERROR_CODES = Object.freeze({
   ERR_IN_USE: 'This directory is open already, in another process or in this one; the message gives the pid.',
   ERR_CLOSED: 'The call was made after `close()`, or `close()` ended it.',
   ERR_NOT_FOUND: 'What the call is about is no longer stored.',
+  ERR_CATALOGUE_SHRANK: 'The catalogue given to `reconcile` is empty or lacks many contents at once; additions were stored, nothing was removed.',
   ERR_ABORTED: 'The caller\'s `signal` was aborted before the work was done.',
   ERR_CALLBACK: 'A function that the caller gave, such as `onProgress`, threw; the cause is what it threw. The work goes on.',
   ERR_STORAGE: 'The database could not be read or written; the cause says why.',

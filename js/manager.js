@@ -132,7 +132,7 @@ class OfflineSessions extends EventEmitter {
    */
   async put(sessions, options) {
     const replace = check.optionalBoolean('replace', check.options(options, ['replace']).replace) ?? false;
-    const json = check.sessionsJson(sessions);
+    const json = check.sessionsJson('sessions', sessions);
     const stored = await this.#sessions((native) => native.put(json, replace));
     this.#loop.nudge();
     return stored;
@@ -155,6 +155,28 @@ class OfflineSessions extends EventEmitter {
     check.string('contentId', contentId);
     await this.#call((native) => native.removeContent(contentId));
     this.#loop.nudge();
+  }
+
+  /**
+   * Compares what is stored with the player's catalogue of a lane. New contents are stored (nothing is proven by that), one that
+   * was downloaded again replaces its old sessions, and what is missing in two launches is removed; its licences are then released.
+   *
+   * Rejects with ERR_INVALID_ARGUMENT, or with ERR_CATALOGUE_SHRANK when the catalogue is empty or lacks more than 20 % (and more
+   * than 3) of the contents: then nothing is removed, and the additions stand.
+   *
+   * @param {Lane} lane
+   * @param {import('./types').CatalogueEntry[]} catalogue all of the lane's contents; the ids of incomplete downloads are left alone
+   * @param {{ allowMassRemoval?: boolean }} [options] `allowMassRemoval`: that so much is missing is right
+   * @returns {Promise<import('./types').ReconcileReport>}
+   */
+  async reconcile(lane, catalogue, options) {
+    const { allowMassRemoval } = check.options(options, ['allowMassRemoval']);
+    const allowed = check.optionalBoolean('allowMassRemoval', allowMassRemoval) ?? false;
+    const laneJson = check.toJson('lane', () => check.object('lane', lane));
+    const json = check.sessionsJson('catalogue', check.array('catalogue', catalogue));
+    const report = await this.#call((native) => native.reconcile(laneJson, json, JSON.stringify({ allowMassRemoval: allowed })));
+    this.#loop.nudge();
+    return JSON.parse(report);
   }
 
   /**

@@ -131,6 +131,7 @@ async function runTasks(native, host, driver, order, signal, onRecorded) {
  * @param {AbortSignal} signal
  */
 async function runTask(native, host, driver, order, task, signal) {
+  if (!native.beginTask(task.taskId)) return null;
   const result = await attempt(signal, order.taskTimeoutMs, (taskSignal) =>
     perform(native, host, driver, order, task, taskSignal));
   if (signal.aborted && !result.ok) return null;
@@ -199,8 +200,9 @@ async function perform(native, host, driver, order, task, signal) {
       return driver.check(session, { signal });
     case 'license': {
       const sessionCreated = async (/** @type {string} */ id) => {
-        await call(native.journal(task.taskId, String(id)));
+        const lost = JSON.parse(await call(native.journal(task.taskId, String(id))));
         journalled = true;
+        if (lost.length > 0) host.changed(lost.map(withBytes));
       };
       return driver.license(session, { requestId: /** @type {string} */ (requestId), signal, sessionCreated, acquireLicense });
     }

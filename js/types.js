@@ -78,7 +78,7 @@
  * @typedef {'never-proven' | 'new-generation' | 'cdm-not-observed' | 'expiration-passed' | 'playback-broken' | 'gone' | 'hollow'
  *   | 'foreign-keys' | 'system-id-changed' | 'load-failed' | 'released' | 'id-reused' | 'expired' | 'auth' | 'geo' | 'entitlement'
  *   | 'offline-not-allowed' | 'device-limit' | 'concurrency' | 'revoked' | 'rejected' | 'unverified' | 'in-use' | 'keys-not-ready'
- *   | 'throttled' | 'unreachable' | 'server-error' | 'timeout' | 'catalogue-changed' | 'open-in-player' | 'no-license-data'
+ *   | 'throttled' | 'unreachable' | 'server-error' | 'timeout' | 'catalogue-changed' | 'open-in-player' | 'no-license-data' | 'not-in-catalogue'
  *   | 'offline' | 'no-driver' | 'unavailable' | 'unsupported' | 'other-account' | 'unknown'} Reason
  *
  * @typedef {object} StoredFacts
@@ -98,6 +98,28 @@
  * @property {number | null} nextAttemptAt
  *
  * @typedef {Omit<SessionInput, 'proven' | keyof StoredFacts> & StoredFacts} StoredSession
+ *
+ * @typedef {object} CatalogueEntry one content of the player's catalogue; what it says of its licences, it says of each of them
+ * @property {string} contentId
+ * @property {string[]} sessionIds
+ * @property {boolean} [incomplete] still being downloaded: its session ids are in use, and nothing else follows from it
+ * @property {string | null} [account]
+ * @property {string | null} [initDataType]
+ * @property {Uint8Array | null} [initData]
+ * @property {string[] | null} [keyIds]
+ * @property {number | null} [expiration]
+ * @property {string | null} [licenseUrl]
+ * @property {Capabilities | null} [capabilities]
+ * @property {number | null} [lastPlayedAt]
+ * @property {Rules | null} [rules]
+ * @property {JsonValue} [metadata]
+ *
+ * @typedef {object} ReconcileReport counts stored sessions
+ * @property {number} added
+ * @property {number} replaced removed because their content was downloaded again
+ * @property {number} missing not in the catalogue; removed when a later launch's lacks them too
+ * @property {number} removed
+ * @property {string[]} notRenewable contents that could not be licensed again, for want of init data
  *
  * @typedef {object} Filter all that are given hold
  * @property {string} [contentId]

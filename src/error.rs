@@ -12,6 +12,8 @@ pub enum Error {
     Closed,
     #[error("no stored session for this task: its content was removed")]
     NotFound,
+    #[error("{vanished} of {known} contents are not in the catalogue: nothing was marked or removed")]
+    CatalogueShrank { vanished: usize, known: usize },
     #[error("the disk is full")]
     DiskFull,
     #[error("the directory cannot be written: {0}")]
@@ -50,6 +52,7 @@ impl Error {
             Self::InUse { .. } => "ERR_IN_USE",
             Self::Closed => "ERR_CLOSED",
             Self::NotFound => "ERR_NOT_FOUND",
+            Self::CatalogueShrank { .. } => "ERR_CATALOGUE_SHRANK",
             Self::DiskFull => "ERR_DISK_FULL",
             Self::ReadOnly(_) => "ERR_READ_ONLY",
             Self::NewerDatabase { .. } => "ERR_NEWER_DATABASE",

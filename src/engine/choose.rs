@@ -29,7 +29,6 @@ pub enum PhaseKind {
 struct Candidate {
     unclicked: bool,
     work: Work,
-    /// A sacrificial licence tells what to expect before others are risked.
     not_canary: bool,
     alone: bool,
     last_played: Reverse<Option<Millis>>,
@@ -131,11 +130,13 @@ fn candidates(
 fn next_sessions(mut candidates: Vec<Candidate>, policy: &Policy) -> Option<PhaseKind> {
     candidates.sort_unstable();
     let first = candidates.first()?;
-    let (work, alone) = (first.work, first.alone);
+    let (work, alone, not_canary) = (first.work, first.alone, first.not_canary);
     let size = if alone { 1 } else { usize::try_from(policy.batch_size).unwrap_or(1) };
     let rows = candidates
         .iter()
         .filter(|candidate| candidate.work == work && candidate.alone == alone)
+        // A sacrificial licence is checked in a phase before any other is risked.
+        .filter(|candidate| work != Work::Check || candidate.not_canary == not_canary)
         .map(|candidate| candidate.row)
         .take(size)
         .collect();

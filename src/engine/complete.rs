@@ -9,13 +9,14 @@ use super::record::{Effects, Ground, read_outcome, record};
 use super::wire::{Completed, TaskId};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
-use crate::model::{LaneId, Pending, Policy, session_id};
+use crate::model::{LaneId, Pending, Policy, StoredSession, session_id};
 use crate::store::Tx;
 
 impl Engine {
     /// Writes down the id of a session that the CDM has just created for a License task, before its licence is asked
-    /// for. Fails with `ERR_NOT_FOUND` when the row is gone: the driver then removes the session again.
-    pub async fn journal(&self, task_id: TaskId, created: String) -> Result<()> {
+    /// for. Gives the rows that this proves lost. Fails with `ERR_NOT_FOUND` when the row is gone: the driver then removes the
+    /// session again.
+    pub async fn journal(&self, task_id: TaskId, created: String) -> Result<Vec<StoredSession>> {
         let created = session_id(created)?;
         let ground = self.ground(task_id).ok_or(Error::NotFound)?;
         let TaskKind::License { row, request_id } = ground.task.kind.clone() else {
@@ -34,9 +35,9 @@ impl Engine {
             tx.save_session(&session)?;
             Ok(changed)
         };
-        let lost = self.store.write(job).await?.len();
-        self.memory().counters.lost += u64::try_from(lost).unwrap_or(0);
-        Ok(())
+        let lost = self.store.write(job).await?;
+        self.memory().counters.lost += u64::try_from(lost.len()).unwrap_or(0);
+        Ok(self.view(lost.into_iter()))
     }
 
     /// Records what a driver reports of a task; resolves when it is durable. An outcome for a task that is unknown,

@@ -16,8 +16,8 @@ use crate::store::Tx;
 const MAX_PUT: usize = 100_000;
 
 impl Engine {
-    /// Stores sessions. One that matches (lane, contentId, sessionId) is updated; an id that the row once had, put
-    /// without `proven`, matches that row too. `replace`: the contents' other sessions are removed and become debt.
+    /// Stores sessions. One that matches (lane, contentId, sessionId) is updated; an id that the row once had, or of its
+    /// pending licence, put without `proven`, matches that row too. `replace`: the contents' other sessions are removed and become debt.
     pub async fn put(&self, inputs: Vec<SessionInput>, replace: bool) -> Result<Vec<StoredSession>> {
         if inputs.len() > MAX_PUT {
             return Err(Error::invalid("sessions", format!("at most {MAX_PUT} at a time")));
@@ -103,7 +103,7 @@ impl Engine {
     }
 }
 
-fn put_one(tx: &mut Tx<'_>, input: &NewSession, snapshot: &Snapshot, cx: Context<'_>) -> Result<RowId> {
+pub(super) fn put_one(tx: &mut Tx<'_>, input: &NewSession, snapshot: &Snapshot, cx: Context<'_>) -> Result<RowId> {
     let lane = lane_for(tx, &input.lane, snapshot, cx.launch)?;
     let known = matching_row(tx, input, lane.id)?;
     // An id that the row only once had stays owed.
@@ -114,6 +114,10 @@ fn put_one(tx: &mut Tx<'_>, input: &NewSession, snapshot: &Snapshot, cx: Context
         Some(session) => update(session.clone(), input),
         None => new_session(input, lane.id),
     };
+    if known.as_ref() == Some(&session) && input.proven.is_none() {
+        tx.index_keys(session.id, &input.key_ids)?;
+        return Ok(session.id);
+    }
     if let Some(key_ids) = proof_of_new_row(input) {
         claim_id(tx, known.as_ref().map(|row| row.id), lane.id, &input.session_id, cx)?;
         let lane = tx.lane(lane.id)?.unwrap_or(lane);
@@ -149,7 +153,8 @@ fn matching_row(tx: &Tx<'_>, input: &NewSession, lane: LaneId) -> Result<Option<
     }
     if input.proven.is_none() {
         for row in rows {
-            if tx.had_id(row.id, &input.session_id)? {
+            let is_pending = row.pending.as_ref().is_some_and(|pending| pending.session_id == input.session_id);
+            if is_pending || tx.had_id(row.id, &input.session_id)? {
                 return Ok(Some(row));
             }
         }
@@ -175,6 +180,7 @@ fn new_session(input: &NewSession, lane: LaneId) -> Session {
         metadata: None,
         ever_proven: false,
         request_id: None,
+        missing_launch: None,
         standing: Standing::unproven(input.expiration_ms),
         pending: None,
     };
@@ -201,12 +207,16 @@ fn update(known: Session, input: &NewSession) -> Session {
         session.rules = input.rules.clone();
     }
     session.canary = input.canary.unwrap_or(session.canary);
-    session.standing.expiration_ms = input.expiration_ms.or(session.standing.expiration_ms);
+    // What the CDM said stands until it says something else.
+    if !session.ever_proven || input.proven.is_some() {
+        session.standing.expiration_ms = input.expiration_ms.or(session.standing.expiration_ms);
+    }
+    session.missing_launch = None;
     session.metadata = input.metadata.clone().or(session.metadata);
     session
 }
 
-fn lane_for(tx: &mut Tx<'_>, key: &LaneKey, snapshot: &Snapshot, launch: LaunchId) -> Result<Lane> {
+pub(super) fn lane_for(tx: &mut Tx<'_>, key: &LaneKey, snapshot: &Snapshot, launch: LaunchId) -> Result<Lane> {
     if let Some(lane) = tx.lane_by_key(key)? {
         return Ok(lane);
     }

@@ -10,7 +10,7 @@ use crate::model::{
     Capability, Connectivity, Debt, DebtId, Generation, Lane, LaneId, LaunchId, Policy, Reason, RowId, SessionSummary,
     Snapshot, Verdict,
 };
-use crate::plan::{self, Account, LaneFacts, Scope, Urge};
+use crate::plan::{self, Account, LaneFacts, Scope, Urge, Work};
 use crate::store::Change;
 
 /// One piece of work that is out with a driver.
@@ -206,14 +206,33 @@ impl Memory {
 
     /// Whether something could be done for a session now, if its lane allows.
     pub fn has_work(&self, row: RowId, policy: &Policy, now: Millis) -> bool {
-        let Some(session) = self.sessions.get(&row) else {
-            return false;
-        };
-        let Some(lane) = self.lanes.get(&session.lane) else {
-            return false;
-        };
-        let due = plan::due(session, &self.facts(lane), &self.scope(policy, now), self.urge(row));
-        matches!(due, plan::Due::Now(work) if !self.is_held(session.lane, &session.content_id, work))
+        self.work_of(row, policy, now).is_some()
+    }
+
+    /// What could be done for a session now, if its lane allows.
+    fn work_of(&self, row: RowId, policy: &Policy, now: Millis) -> Option<Work> {
+        let session = self.sessions.get(&row)?;
+        let lane = self.lanes.get(&session.lane)?;
+        match plan::due(session, &self.facts(lane), &self.scope(policy, now), self.urge(row)) {
+            plan::Due::Now(work) if !self.is_held(session.lane, &session.content_id, work) => Some(work),
+            _ => None,
+        }
+    }
+
+    /// Whether a task that is out is still what its session or debt needs.
+    pub fn still_needs(&self, task: &Task, policy: &Policy, now: Millis) -> bool {
+        let is_current = self.lanes.get(&task.lane).is_some_and(|lane| lane.lane.generation == task.generation);
+        let needs = |row: &RowId, work| is_current && self.work_of(*row, policy, now) == Some(work);
+        match &task.kind {
+            TaskKind::Probe => true,
+            TaskKind::Check { row, .. } => needs(row, Work::Check),
+            TaskKind::License { row, .. } => needs(row, Work::License),
+            TaskKind::Verify { row, .. } => needs(row, Work::Verify),
+            TaskKind::Adopt { row, .. } => needs(row, Work::Adopt),
+            TaskKind::Release { debt } => {
+                self.debts.get(debt).is_some_and(|debt| !self.is_release_held(debt.lane, &debt.content_id))
+            }
+        }
     }
 
     /// Whether this launch still has to ask the renderer what the lane can do.

@@ -17,6 +17,7 @@ mod order;
 mod playback;
 mod poll;
 mod random_id;
+mod reconcile;
 mod record;
 mod view;
 mod wire;
@@ -35,6 +36,7 @@ use memory::Memory;
 
 pub use holds::{Hold, HoldId};
 pub use launch::{LaunchReport, OpenOptions};
+pub use reconcile::{ReconcileOptions, ReconcileReport};
 pub use wire::{Completed, Counters, PhaseOrder, Poll, TaskOrder};
 
 pub struct Engine {

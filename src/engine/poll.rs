@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::choose::choose;
-use super::wire::{PhaseId, Poll};
+use super::wire::{PhaseId, Poll, TaskId};
 use crate::error::Result;
 use crate::model::{self, Connectivity, Reason};
 use crate::plan::Account;
@@ -29,6 +29,18 @@ impl Engine {
         }
         poll.running = self.memory().lanes.values().filter(|lane| lane.phase.is_some()).count();
         Ok(poll)
+    }
+
+    /// Whether a task that was handed out is still what is needed: since then the app may have removed or held the content,
+    /// signed out, or learnt of another platform. If not, the task goes back.
+    pub fn begin(&self, task_id: TaskId) -> bool {
+        let now = self.clock.now_ms();
+        let mut memory = self.memory();
+        let stands = memory.tasks.get(&task_id).is_some_and(|task| memory.still_needs(task, &self.policy, now));
+        if !stands {
+            memory.tasks.remove(&task_id);
+        }
+        stands
     }
 
     /// Ends a phase; its tasks that were not completed go back. `failure`: why it could not run, `no-driver` until the

@@ -143,6 +143,11 @@ fn checked(
         judgement = Judgement::Absent(Reason::IdReused);
         alone = true;
     }
+    if judgement == Judgement::Released && before == State::Active && session.missing_launch.is_some() {
+        // Its licence and its content are both given up: only the server has still to hear of it.
+        remove(tx, &session)?;
+        return Ok(Effects { counters: Counters { checked: 1, ..Counters::default() }, ..Effects::default() });
+    }
     let event = Event::Checked { judgement, alone, generation: ground.task.generation };
     let next = step(&mut session, &event, ground)?;
     let mut effects = Effects::default();

@@ -121,7 +121,11 @@ pub fn transition(from: &Standing, event: &Event, cx: Context<'_>) -> Result<Tra
         (Active, Event::BadLicense(reason)) => delayed(from, *reason, None, cx),
         (Active, Event::Delayed { reason, retry_after_ms }) => delayed(from, *reason, *retry_after_ms, cx),
 
-        // Lost, expired, blocked: anything but a loaded check leads to a new licence.
+        // Open elsewhere under the id that is still ours: the licence is there, and another would be paid for twice.
+        (Lost | State::Expired, Event::Checked { judgement: Later(Reason::InUse), .. }) if !from.stale_id => {
+            delayed(from, Reason::InUse, None, cx)
+        }
+        // Lost, expired, blocked: anything else but a loaded check leads to a new licence.
         (
             Lost | State::Expired | Blocked,
             Event::Checked { judgement: Absent(_) | Released | Expired { .. } | Later(_) | Failed, generation, .. },

@@ -16,8 +16,8 @@ mod words;
 pub use debt::Debt;
 pub use init_data::content_key_ids;
 pub use input::{
-    Filter, FindQuery, MAX_KEY_IDS, NewSession, PlaybackReport, SessionInput, account, checked_lane, content_id,
-    parse_json, session_id,
+    CatalogueContent, CatalogueEntry, Filter, FindQuery, MAX_KEY_IDS, NewSession, PlaybackReport, SessionInput,
+    account, checked_lane, content_id, parse_json, session_id,
 };
 pub use key_ids::KeyId;
 pub use lane::{Binding, Capability, Lane, LaneKey};

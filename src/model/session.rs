@@ -161,6 +161,8 @@ pub struct Session {
     pub ever_proven: bool,
     /// The id under which a server may bill once; kept from the first request until its licence is adopted or refused.
     pub request_id: Option<String>,
+    /// The launch in which the player's catalogue was first seen without it; `None`: listed, or never compared.
+    pub missing_launch: Option<LaunchId>,
     pub standing: Standing,
     pub pending: Option<Pending>,
 }
@@ -179,6 +181,7 @@ impl Session {
             session_id: self.session_id.as_str().into(),
             account: self.account.as_deref().map(Into::into),
             canary: self.canary,
+            missing: self.missing_launch.is_some(),
             renewable: self.renewable(),
             last_played_at_ms: self.last_played_at_ms,
             standing: self.standing.clone(),
@@ -196,6 +199,8 @@ pub struct SessionSummary {
     pub session_id: Box<str>,
     pub account: Option<Box<str>>,
     pub canary: bool,
+    /// The player's catalogue no longer lists it.
+    pub missing: bool,
     pub renewable: bool,
     pub last_played_at_ms: Option<Millis>,
     pub standing: Standing,

@@ -87,6 +87,7 @@ words! {
         OpenInPlayer = "open-in-player",
         // of the lane or the content, never of a row
         NoLicenseData = "no-license-data",
+        NotInCatalogue = "not-in-catalogue",
         Offline = "offline",
         NoDriver = "no-driver",
         Unavailable = "unavailable",
@@ -107,8 +108,9 @@ words! {
 }
 
 impl Reason {
-    /// Of a lost session: the CDM no longer holds our licence under the old id. A hollow leftover is still ours.
+    /// Of a lost session: the CDM no longer holds our licence under the old id. A hollow leftover is still ours, and so is
+    /// one whose release the server has not heard of yet.
     pub fn leaves_stale_id(self) -> bool {
-        matches!(self, Self::Gone | Self::ForeignKeys | Self::SystemIdChanged | Self::Released | Self::IdReused)
+        matches!(self, Self::Gone | Self::ForeignKeys | Self::SystemIdChanged | Self::IdReused)
     }
 }

@@ -101,6 +101,15 @@ impl NativeEngine {
     }
 
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn reconcile<'env>(&self, env: &'env Env, lane: String, catalogue: String, options: String) -> Reply<'env> {
+        let engine = Arc::clone(&self.engine);
+        promise(env, async move {
+            let lane = parse_json(&lane).map_err(|error| error.within("lane"))?;
+            engine.reconcile(lane, parse_json(&catalogue)?, parse_json(&options)?).await
+        })
+    }
+
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
     pub fn history<'env>(&self, env: &'env Env, options: String) -> Reply<'env> {
         let engine = Arc::clone(&self.engine);
         promise(env, async move { engine.history(&options).await })
@@ -197,6 +206,11 @@ impl NativeEngine {
     pub fn complete<'env>(&self, env: &'env Env, task_id: u32, outcome: String) -> Reply<'env> {
         let engine = Arc::clone(&self.engine);
         promise(env, async move { engine.complete(task_id.into(), &outcome).await })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn begin_task(&self, task_id: u32) -> bool {
+        self.engine.begin(task_id.into())
     }
 
     #[napi(catch_unwind)]

@@ -109,6 +109,10 @@ pub fn due(session: &SessionSummary, lane: &LaneFacts, scope: &Scope, urge: Urge
     }
     let offline = scope.connectivity == Connectivity::Offline;
     let clicked = urge == Urge::Clicked;
+    // No licence is bought, and none is risked, for what the player may have deleted.
+    if session.missing && !clicked && !is_trusted(session, lane, scope) {
+        return Due::Nothing(Some(Reason::NotInCatalogue));
+    }
 
     if let Some(pending) = session.pending {
         let verified_now = pending.stage == Stage::Verified

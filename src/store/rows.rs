@@ -35,6 +35,13 @@ impl<'c> Rows<'c> {
         self.sessions("lane = ?1 AND session_id = ?2", params![lane, session_id])
     }
 
+    /// The contents of a lane, by row; `canary`: its sacrificial licences instead, which no content needs.
+    pub fn contents_of_lane(&self, lane: LaneId, canary: bool) -> Result<Vec<(RowId, String)>> {
+        let sql = "SELECT id, content_id FROM session WHERE lane = ?1 AND canary = ?2 ORDER BY id";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_map(params![lane, canary], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Sql<_>>()?)
+    }
+
     pub fn sessions_with_key(&self, key_id: KeyId) -> Result<Vec<Session>> {
         self.sessions("id IN (SELECT session FROM session_key WHERE key_id = ?1)", [key_id.to_string()])
     }
@@ -88,7 +95,7 @@ impl<'c> Rows<'c> {
                     init_data IS NOT NULL AND init_data_type IS NOT NULL AS renewable,
                     state, reason, session.delay, session.proven_generation, session.proven_launch,
                     session.proven_at_ms, session.expiration_ms, strike_run, strike_at_ms, session.attempts,
-                    session.next_attempt_at_ms, checked_generation, stale_id,
+                    session.next_attempt_at_ms, checked_generation, stale_id, missing_launch,
                     pending.session AS has_pending
              FROM session LEFT JOIN pending ON pending.session = session.id WHERE {condition}"
         );
@@ -219,6 +226,7 @@ fn session(row: &Row<'_>) -> Sql<Session> {
         metadata: metadata.map(|_| json(row, "metadata")).transpose()?,
         ever_proven: row.get("ever_proven")?,
         request_id: row.get("request_id")?,
+        missing_launch: row.get("missing_launch")?,
         standing: standing(row)?,
         pending: None,
     })
@@ -245,6 +253,7 @@ fn summary(row: &Row<'_>) -> Sql<SessionSummary> {
         session_id: row.get::<_, String>("session_id")?.into(),
         account: row.get::<_, Option<String>>("account")?.map(Into::into),
         canary: row.get("canary")?,
+        missing: row.get::<_, Option<LaunchId>>("missing_launch")?.is_some(),
         renewable: row.get("renewable")?,
         last_played_at_ms: row.get("last_played_at_ms")?,
         standing: standing(row)?,

@@ -61,7 +61,8 @@ CREATE TABLE session (
     attempts            INTEGER NOT NULL,
     next_attempt_at_ms  INTEGER,
     checked_generation  INTEGER,
-    stale_id            INTEGER NOT NULL DEFAULT 0
+    stale_id            INTEGER NOT NULL DEFAULT 0,
+    missing_launch      INTEGER
 );
 CREATE INDEX session_by_content ON session (content_id);
 CREATE INDEX session_by_session_id ON session (lane, session_id);

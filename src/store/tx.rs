@@ -90,7 +90,8 @@ impl<'c> Tx<'c> {
             license_url = ?7, capabilities = ?8, last_played_at_ms = ?9, rules = ?10, canary = ?11, metadata = ?12,
             ever_proven = ?13, request_id = ?14, state = ?15, reason = ?16, delay = ?17, proven_generation = ?18,
             proven_launch = ?19, proven_at_ms = ?20, expiration_ms = ?21, strike_run = ?22, strike_at_ms = ?23,
-            attempts = ?24, next_attempt_at_ms = ?25, checked_generation = ?26, stale_id = ?27 WHERE id = ?1";
+            attempts = ?24, next_attempt_at_ms = ?25, checked_generation = ?26, stale_id = ?27, missing_launch = ?28
+            WHERE id = ?1";
         self.connection.prepare_cached(sql)?.execute(params![
             session.id,
             session.session_id,
@@ -119,6 +120,7 @@ impl<'c> Tx<'c> {
             standing.next_attempt_at_ms,
             standing.checked_generation,
             standing.stale_id,
+            session.missing_launch,
         ])?;
         self.save_pending(session)
     }

@@ -300,7 +300,7 @@ impl App {
     }
 
     pub async fn journal(&self, task: &TaskOrder, created: &str) -> Result<()> {
-        self.engine.journal(task.task_id, created.to_owned()).await
+        self.engine.journal(task.task_id, created.to_owned()).await.map(drop)
     }
 
     pub fn end(&self, order: &PhaseOrder) {

@@ -53,6 +53,7 @@ pub fn summary(standing: &Standing) -> SessionSummary {
         lane: 1,
         content_id: "film".into(),
         session_id: "1".into(),
+        missing: false,
         renewable: true,
         account: None,
         canary: false,

@@ -21,10 +21,12 @@ struct Kind {
     event: Event,
     strike: Option<Strike>,
     policy: Policy,
+    /// The session still stands under the id that the CDM gave it.
+    own_id: bool,
 }
 
 fn kinds() -> BTreeMap<&'static str, Kind> {
-    let plain = |event| Kind { event, strike: None, policy: Policy::default() };
+    let plain = |event| Kind { event, strike: None, policy: Policy::default(), own_id: false };
     let failed = |strike: Option<Strike>| Kind { strike, ..plain(checked(Judgement::Failed, false)) };
     let struck = |run, ago| failed(Some(Strike { run, at_ms: NOW - ago }));
     let expired = Judgement::Expired { expiration_ms: Some(5) };
@@ -41,7 +43,8 @@ fn kinds() -> BTreeMap<&'static str, Kind> {
             "check: an expected key expired, policy keeps it",
             Kind { policy: Policy { relicense_expired: false, ..Policy::default() }, ..plain(checked(expired, false)) },
         ),
-        ("check: later", plain(checked(Judgement::Later(Reason::InUse), false))),
+        ("check: later", plain(checked(Judgement::Later(Reason::Timeout), false))),
+        ("check: in use", Kind { own_id: true, ..plain(checked(Judgement::Later(Reason::InUse), false)) }),
         ("check: failed, first strike", failed(None)),
         ("check: failed, too soon", struck(RUN - 1, 59_999)),
         ("check: failed, same run", struck(RUN, 60_000)),
@@ -90,7 +93,8 @@ fn next(word: &str) -> Next {
 
 /// A session in `state`, plain and with the traces of earlier failures.
 fn starts(state: State, kind: &Kind) -> Vec<Standing> {
-    let plain = Standing { strike: kind.strike, ..standing(state) };
+    let usual = standing(state);
+    let plain = Standing { strike: kind.strike, stale_id: usual.stale_id && !kind.own_id, ..usual };
     let tried =
         Standing { attempts: 3, delay: Some(Reason::Timeout), next_attempt_at_ms: Some(NOW - 1), ..plain.clone() };
     vec![plain, tried]

@@ -66,6 +66,7 @@ pub fn session(standing: Standing) -> SessionSummary {
         lane: 1,
         content_id: "film".into(),
         session_id: "1".into(),
+        missing: false,
         renewable: true,
         account: None,
         canary: false,
