@@ -322,6 +322,22 @@ class OfflineSessions extends EventEmitter {
     return JSON.parse(await this.#call((native) => native.history(json)));
   }
 
+  /**
+   * Forgets for good; what was stored is overwritten. Without `account` that is everything but this launch, work that runs is called
+   * off, and licences stay in the CDM: clear the storage of the Electron session too. With `account` it is the sessions of that
+   * account, whose licences are released when there is a driver. Rejects with ERR_STORAGE when the file could not be cleaned.
+   * @param {{ account?: string }} [options]
+   * @returns {Promise<void>}
+   */
+  async erase(options) {
+    const { account } = check.options(options, ['account']);
+    const given = account === undefined ? undefined : check.string('account', account);
+    if (given === undefined) this.#loop.callOff();
+    await this.#call((native) => native.erase(given));
+    this.#ready.clear();
+    this.#loop.nudge();
+  }
+
   /** Ends all work and lets go of the directory. Idempotent; a run under way rejects with ERR_CLOSED. @returns {Promise<void>} */
   close() {
     this.#closing ??= this.#loop.close()

@@ -169,7 +169,7 @@ class WorkLoop {
       const onAbort = () => {
         waiter.fail(aborted());
         // Nobody waits any more: what runs is called off. What is due goes on with the next call.
-        if (this.#waiters.size === 0) this.#callOff();
+        if (this.#waiters.size === 0) this.callOff();
       };
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#waiters.add(waiter);
@@ -275,7 +275,8 @@ class WorkLoop {
     return /** @type {Counts} */ (Object.fromEntries(names.map((name) => [name, now[name] - before[name]])));
   }
 
-  #callOff() {
+  /** Aborts what runs. What is due goes on when the loop is next woken. */
+  callOff() {
     this.#callOffs += 1;
     this.#run = null;
     this.#setTimer(null);
@@ -297,7 +298,7 @@ class WorkLoop {
   /** @param {unknown} error */
   #fail(error) {
     if (this.#closed) return;
-    this.#callOff();
+    this.callOff();
     this.#setTimer(REST_AFTER_ERROR_MS);
     this.#host.warn(error);
     for (const waiter of [...this.#waiters]) waiter.fail(error);

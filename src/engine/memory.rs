@@ -253,6 +253,10 @@ impl Memory {
                     self.remove_session(id);
                 }
                 Change::Lane(lane) => self.set_lane(lane),
+                Change::LaneRemoved(id) => {
+                    self.lanes.remove(&id);
+                    self.tasks.retain(|_, task| task.lane != id);
+                }
                 Change::Debt(debt) => {
                     self.debts.insert(debt.id, debt);
                 }

@@ -9,6 +9,7 @@ mod answers;
 mod choose;
 mod complete;
 mod debts;
+mod erase;
 mod holds;
 mod launch;
 mod library;

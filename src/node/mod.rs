@@ -110,6 +110,12 @@ impl NativeEngine {
     }
 
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn erase<'env>(&self, env: &'env Env, account: Option<String>) -> Reply<'env> {
+        let engine = Arc::clone(&self.engine);
+        promise(env, async move { engine.erase(account).await })
+    }
+
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
     pub fn history<'env>(&self, env: &'env Env, options: String) -> Reply<'env> {
         let engine = Arc::clone(&self.engine);
         promise(env, async move { engine.history(&options).await })

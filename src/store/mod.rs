@@ -93,6 +93,14 @@ impl Store {
         Err(Error::Closed)
     }
 
+    /// Leaves nothing of what was deleted in the folder. Blocks on the disk.
+    pub fn scrub(&self) -> Result<()> {
+        if hold(&self.reader).is_none() {
+            return Err(Error::Closed);
+        }
+        schema::empty_wal(&self.directory.file(DATABASE_FILE))
+    }
+
     /// Commits what is queued, ends the writer thread and lets go of the directory. Idempotent. Blocks.
     pub fn close(&self) {
         // Readers first: the last connection to close folds the WAL into the database file.

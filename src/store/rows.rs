@@ -30,6 +30,10 @@ impl<'c> Rows<'c> {
         self.sessions("content_id = ?1", [content_id])
     }
 
+    pub fn sessions_of_account(&self, account: &str) -> Result<Vec<Session>> {
+        self.sessions("account = ?1", [account])
+    }
+
     /// The rows of a lane that hold this session id.
     pub fn holders(&self, lane: LaneId, session_id: &str) -> Result<Vec<Session>> {
         self.sessions("lane = ?1 AND session_id = ?2", params![lane, session_id])

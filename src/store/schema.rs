@@ -20,7 +20,7 @@ CREATE TABLE launch (
     changes   TEXT NOT NULL
 );
 CREATE TABLE lane (
-    id                 INTEGER PRIMARY KEY,
+    id                 INTEGER PRIMARY KEY AUTOINCREMENT,
     origin             TEXT NOT NULL,
     partition          TEXT NOT NULL,
     key_system         TEXT NOT NULL,
@@ -129,6 +129,8 @@ pub fn open(path: &Path) -> Result<Connection> {
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // What is deleted is overwritten: a title that somebody removed cannot be read from the file.
+    connection.pragma_update(None, "secure_delete", true)?;
     if is_empty {
         create(&mut connection)?;
     }
@@ -142,6 +144,14 @@ fn create(connection: &mut Connection) -> Result<()> {
     tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     tx.commit()?;
     Ok(())
+}
+
+/// Folds the write-ahead log into the database file and truncates it, waiting for readers and the writer.
+pub fn empty_wal(path: &Path) -> Result<()> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy { Err(Error::Storage("the write-ahead log is in use".to_owned())) } else { Ok(()) }
 }
 
 pub fn connect_reader(path: &Path) -> Result<Connection> {

@@ -19,6 +19,7 @@ pub enum Change {
     Session(SessionSummary),
     SessionRemoved(RowId),
     Lane(Lane),
+    LaneRemoved(LaneId),
     Debt(Debt),
     DebtRemoved(DebtId),
 }
@@ -56,7 +57,7 @@ impl<'c> Tx<'c> {
         let mut changes = Vec::new();
         // Lanes first: a session's change may be read with its lane's.
         for id in &self.lanes {
-            changes.extend(self.lane(*id)?.map(Change::Lane));
+            changes.push(self.lane(*id)?.map_or(Change::LaneRemoved(*id), Change::Lane));
         }
         for id in &self.sessions {
             changes.push(self.summary(*id)?.map_or(Change::SessionRemoved(*id), Change::Session));
@@ -212,8 +213,9 @@ impl<'c> Tx<'c> {
 
     pub fn save_debt(&mut self, debt: &Debt) -> Result<()> {
         self.debts.insert(debt.id);
-        let sql = "UPDATE debt SET attempts = ?2, next_attempt_at_ms = ?3 WHERE id = ?1";
-        self.connection.prepare_cached(sql)?.execute(params![debt.id, debt.attempts, debt.next_attempt_at_ms])?;
+        let sql = "UPDATE debt SET content_id = ?2, attempts = ?3, next_attempt_at_ms = ?4 WHERE id = ?1";
+        let values = params![debt.id, debt.content_id, debt.attempts, debt.next_attempt_at_ms];
+        self.connection.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }
 
@@ -221,6 +223,21 @@ impl<'c> Tx<'c> {
         self.debts.insert(id);
         self.connection.prepare_cached("DELETE FROM debt WHERE id = ?1")?.execute([id])?;
         Ok(())
+    }
+
+    /// Deletes everything but one launch.
+    pub fn erase_all(&mut self, except: LaunchId) -> Result<()> {
+        self.sessions.extend(self.ids("session")?);
+        self.debts.extend(self.ids("debt")?);
+        self.lanes.extend(self.ids("lane")?);
+        self.connection.execute_batch("DELETE FROM session; DELETE FROM debt; DELETE FROM lane;")?;
+        self.connection.execute("DELETE FROM launch WHERE id <> ?1", [except])?;
+        Ok(())
+    }
+
+    fn ids(&self, table: &str) -> Result<Vec<i64>> {
+        let mut statement = self.connection.prepare(&format!("SELECT id FROM {table}"))?;
+        Ok(statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
     }
 
     /// Inserts a launch and gives its id.
