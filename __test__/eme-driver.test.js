@@ -103,6 +103,59 @@ describe('EME driver on a scripted CDM', () => {
       expect(fake.sessions.map(({ calls }) => calls.at(-1))).toEqual(['close', 'close', 'close', 'close']);
     });
 
+    describe('messages after a load', () => {
+      /** Checks a session whose CDM sends these, and shows its key when the last is answered. */
+      async function check(types, acquireLicense, fields) {
+        let updates = 0;
+        script.load = (cdm) => types.forEach((type) => cdm.say(type));
+        script.update = (cdm) => { if (++updates === types.length) cdm.show(KEY, 'usable'); };
+        const checking = driver.check(session(fields), { acquireLicense });
+        await jest.advanceTimersByTimeAsync(30_000);
+        return checking;
+      }
+
+      test('are answered, in turn, before the keys count', async () => {
+        const types = ['individualization-request', 'license-request', 'license-renewal'];
+        const acquireLicense = jest.fn(async () => new Uint8Array([2]));
+        expect(await check(types, acquireLicense)).toEqual({ kind: 'loaded', keyStatuses: { [KEY]: 'usable' }, expiration: null });
+        expect(acquireLicense.mock.calls.map(([{ messageType }]) => messageType)).toEqual(types);
+        expect(fake.sessions[0].calls).toEqual(['load', 'update', 'update', 'update', 'close']);
+      });
+
+      test.each([
+        ['refused', async () => { throw { kind: 'refused', status: 403, reason: 'geo' }; }, undefined],
+        ['not given in time', () => new Promise(() => {}), undefined],
+        ['one that the CDM rejects', async () => new Uint8Array([9]), () => { throw new TypeError(''); }],
+      ])('whose answer is %s say nothing against the licence', async (_what, acquireLicense, update) => {
+        script.load = (cdm) => { cdm.show(KEY, 'usable'); cdm.say('license-renewal'); };
+        script.update = update;
+        const checking = driver.check(session(), { acquireLicense });
+        await jest.advanceTimersByTimeAsync(6000);
+        expect(await checking).toMatchObject({ kind: 'loaded', keyStatuses: { [KEY]: 'usable' } });
+      });
+
+      test('without end are not answered without end', async () => {
+        script.load = (cdm) => { cdm.show(KEY, 'usable'); cdm.say('license-renewal'); };
+        script.update = (cdm) => cdm.say('license-renewal');
+        const acquireLicense = jest.fn(async () => new Uint8Array([2]));
+        expect(await driver.check(session(), { acquireLicense })).toMatchObject({ kind: 'loaded' });
+        expect(acquireLicense.mock.calls.length).toBeLessThan(10);
+      });
+
+      test('of a released licence are delivered, and its end is not taken for a failure', async () => {
+        script.load = (cdm) => {
+          cdm.show(KEY, 'released');
+          setTimeout(() => cdm.say('license-release'), 100);
+        };
+        script.update = (cdm) => cdm.end('release-acknowledged');
+        const acquireLicense = jest.fn(async () => new Uint8Array([3]));
+        const checking = driver.check(session(), { acquireLicense });
+        await jest.advanceTimersByTimeAsync(1000);
+        expect(await checking).toEqual({ kind: 'loaded', keyStatuses: { [KEY]: 'released' }, expiration: null });
+        expect(acquireLicense.mock.calls).toEqual([[{ messageType: 'license-release', message: new Uint8Array([1]) }]]);
+      });
+    });
+
     test('a load that never settles does not keep the lock beyond the end of its phase', async () => {
       script.load = () => new Promise(() => {});
       const check = driver.check(session());
@@ -242,6 +295,15 @@ describe('EME driver on a scripted CDM', () => {
       script.load = () => { throw new DOMException('open elsewhere', 'QuotaExceededError'); };
       expect(await release()).toEqual({ kind: 'failed', message: 'QuotaExceededError: open elsewhere' });
     });
+  });
+
+  test('a probe asks the browser to keep the storage, and waits for nobody\'s answer', async () => {
+    navigator.storage = { persist: jest.fn(() => new Promise(() => {})) };
+    globalThis.indexedDB = { open: () => { throw new Error('no storage'); } };
+    await start('probe');
+    await expect(driver.probe(LANE, { configurations: [] })).rejects.toThrow('no storage');
+    expect(navigator.storage.persist).toHaveBeenCalledTimes(1);
+    delete globalThis.indexedDB;
   });
 
   test('a phase that is started while another is open in the lane ends that one', async () => {

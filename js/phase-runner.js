@@ -4,6 +4,7 @@ const { types } = require('node:util');
 const { call } = require('./native');
 const { reading, withBytes } = require('./arguments');
 const { OfflineSessionsError } = require('./errors');
+const { isCertificateRequest, isLicenseRequest, messageLimit } = require('./license-messages');
 
 /**
  * @typedef {import('./types').SessionDriver} SessionDriver
@@ -42,6 +43,7 @@ const { OfflineSessionsError } = require('./errors');
  * @property {(sessions: StoredSession[]) => void} changed
  * @property {(error: unknown) => void} warn
  * @property {() => void} [countLicenseRequest]
+ * @property {import('./license-messages').Certificates} certificates
  */
 
 /** A driver that does not end a phase in this time is left behind; the lock it holds goes with its window. */
@@ -185,19 +187,23 @@ async function perform(native, host, driver, order, task, signal) {
   const acquireLicense = async ({ messageType, message }) => {
     // What is not journalled would be paid for again after a crash.
     if (order.phase === 'license' && !journalled) throw new Error('sessionCreated has not resolved');
-    if (!allow(messageType)) throw { kind: 'unreachable', message: `no (further) ${messageType} is answered here` };
-    if (messageType === 'license-request') host.countLicenseRequest?.();
-    const replaces = session.sessionId;
-    const licence = await host.acquireLicense({ session, requestId: requestId ?? '', messageType, message, replaces, signal });
-    if (!isBytes(licence)) throw { kind: 'unreachable', message: 'acquireLicense gave no bytes' };
-    return new Uint8Array(licence);
+    if (!allow({ messageType, message })) throw { kind: 'unreachable', message: `no (further) ${messageType} is answered here` };
+    const request = async () => {
+      const replaces = session.sessionId;
+      const licence = await host.acquireLicense({ session, requestId: requestId ?? '', messageType, message, replaces, signal });
+      if (!isBytes(licence)) throw { kind: 'unreachable', message: 'acquireLicense gave no bytes' };
+      return new Uint8Array(licence);
+    };
+    if (isCertificateRequest({ messageType, message })) return host.certificates.get(session, request);
+    if (isLicenseRequest({ messageType, message })) host.countLicenseRequest?.();
+    return request();
   };
   switch (order.phase) {
     case 'probe':
       return driver.probe(order.lane, { configurations: order.configurations, signal });
     case 'check':
     case 'verify':
-      return driver.check(session, { signal });
+      return driver.check(session, { signal, acquireLicense });
     case 'license': {
       const sessionCreated = async (/** @type {string} */ id) => {
         const lost = JSON.parse(await call(native.journal(task.taskId, String(id))));
@@ -213,21 +219,6 @@ async function perform(native, host, driver, order, task, signal) {
     case 'release':
       return driver.release(session, { signal, acquireLicense });
   }
-}
-
-/** Certificates, individualization and the like: more than a CDM sends for one session. */
-const MAX_OTHER_MESSAGES = 4;
-
-/**
- * What a task may send to the licence server: the window cannot be trusted with the app's tokens. One licence is one request,
- * and a release asks for none.
- * @param {import('./session-driver').PhaseName} phase
- * @returns {(messageType: string) => boolean}
- */
-function messageLimit(phase) {
-  let requests = phase === 'license' ? 1 : 0;
-  let others = MAX_OTHER_MESSAGES;
-  return (messageType) => (messageType === 'license-request' ? requests-- > 0 : others-- > 0);
 }
 
 /** @param {unknown} value */

@@ -67,7 +67,8 @@
  * @property {(lane: Lane, phase: PhaseName) => Promise<void>} [endPhase] also after a startPhase that failed; never rejects
  * @property {(lane: Lane, context: Context & { configurations: Configuration[] }) => Promise<ProbeOutcome>} probe
  * @property {(lane: Lane, value: string) => Promise<void>} plantWitness
- * @property {(session: DriverSession, context: Context) => Promise<CheckOutcome>} check also used to verify a new session
+ * @property {(session: DriverSession, context: Context & { acquireLicense: AcquireLicense }) => Promise<CheckOutcome>} check also used
+ *   to verify a new session; `acquireLicense` for what a CDM asks after a load
  * @property {(session: DriverSession, context: LicenseContext) => Promise<LicenseOutcome>} license
  * @property {(session: DriverSession, newSessionId: string, context: Context) => Promise<AdoptOutcome>} adopt
  * @property {(session: DriverSession, context: Context & { acquireLicense: AcquireLicense }) => Promise<ReleaseOutcome>} release

@@ -215,7 +215,7 @@ class TransportDriver {
    */
   async #acquireLicense(task, { messageId, messageType, message }) {
     // The window cannot be trusted to keep the order: nothing is asked for that is not journalled, and one at a time.
-    const allowed = task.method === 'release' || (task.method === 'license' && task.journalled === 'yes');
+    const allowed = ['check', 'release'].includes(task.method) || (task.method === 'license' && task.journalled === 'yes');
     if (!allowed || task.answering) return;
     task.answering = true;
     const answer = await licenseAnswer(task.context.acquireLicense, messageType, Buffer.from(message, 'base64'));

@@ -3,6 +3,7 @@
 const { setMaxListeners } = require('node:events');
 const { call } = require('./native');
 const { OfflineSessionsError } = require('./errors');
+const { Certificates } = require('./license-messages');
 const { runPhase } = require('./phase-runner');
 
 /**
@@ -70,13 +71,13 @@ class WorkLoop {
 
   /**
    * @param {import('../native/binding').NativeEngine} native
-   * @param {import('./phase-runner').Host} host
+   * @param {Omit<import('./phase-runner').Host, 'certificates'>} host
    * @param {Listeners} listeners told of every run, also one that a timer began
    */
   constructor(native, host, listeners) {
     this.#native = native;
     this.#listeners = listeners;
-    this.#host = { ...host, countLicenseRequest: () => { this.#licenseRequests += 1; } };
+    this.#host = { ...host, certificates: new Certificates(), countLicenseRequest: () => { this.#licenseRequests += 1; } };
   }
 
   /** Asks the engine what may run now, if anything was ever asked of the loop. */

@@ -151,14 +151,14 @@ function createScriptedDriver(cdm, { catalogue } = {}) {
       cdm.storage(lane).witnesses.set(lane.keySystem, value);
     },
 
-    /** @param {any} session @param {{ signal?: AbortSignal }} [context] */
-    check(session, { signal } = {}) {
+    /** @param {any} session @param {{ signal?: AbortSignal, acquireLicense?: import('../js/session-driver.js').AcquireLicense }} [context] */
+    check(session, { signal, acquireLicense } = {}) {
       const { lane, sessionId, contentId } = session;
       return inPhase('check', lane, signal, async (phase) => {
         open(phase, sessionId);
         const loading = phase.loads.then(async () => {
           if (signal?.aborted || phase.ended) return { kind: 'timeout' };
-          const scripted = await wait(cdm.step({ step: 'load', lane, sessionId, contentId, signal }), signal);
+          const scripted = await wait(cdm.step({ step: 'load', lane, sessionId, contentId, signal, acquireLicense }), signal);
           return scripted ?? (load(lane, sessionId) ? null : { kind: 'gone' });
         });
         phase.loads = loading.catch(() => {});
@@ -193,6 +193,7 @@ function createScriptedDriver(cdm, { catalogue } = {}) {
           if (early) throw early;
           await wait(sessionCreated(sessionId), signal);
           journalled = true;
+          await wait(cdm.step({ step: 'message', ...what, acquireLicense }), signal);
           const message = licenseRequest(keyIds.length > 0 ? keyIds : session.keyIds);
           const answer = await wait(acquireLicense({ messageType: 'license-request', message }).catch(asRefusal), signal);
           const scripted = await wait(cdm.step({ step: 'update', ...what }), signal);
@@ -231,14 +232,14 @@ function createScriptedDriver(cdm, { catalogue } = {}) {
       });
     },
 
-    /** @param {any} session @param {{ signal?: AbortSignal }} [context] */
-    release(session, { signal } = {}) {
+    /** @param {any} session @param {{ signal?: AbortSignal, acquireLicense?: import('../js/session-driver.js').AcquireLicense }} [context] */
+    release(session, { signal, acquireLicense } = {}) {
       const { lane, sessionId, contentId } = session;
       return inPhase('release', lane, signal, async (phase) => {
         open(phase, sessionId);
         try {
           if (!load(lane, sessionId)) return { kind: 'absent' };
-          const scripted = await wait(cdm.step({ step: 'remove', lane, sessionId, contentId, signal }), signal);
+          const scripted = await wait(cdm.step({ step: 'remove', lane, sessionId, contentId, signal, acquireLicense }), signal);
           if (scripted) return scripted;
           await remove(lane, sessionId);
           return { kind: 'released' };

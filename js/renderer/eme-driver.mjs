@@ -1,6 +1,7 @@
 import { abortable } from './abortable.mjs';
 import { fromBase64 } from './base64.mjs';
 import { persistentLicenseSupport } from './key-system.mjs';
+import { RELEASE_MESSAGE_WAIT_MS, answerTo, obtainKeys, showKeys } from './messages.mjs';
 import { CdmRejection, ClosedByCdm, LicenseRefusal } from './outcomes.mjs';
 import { Phase } from './phase.mjs';
 import { readWitness, writeWitness } from './witness.mjs';
@@ -23,7 +24,6 @@ import { readWitness, writeWitness } from './witness.mjs';
 
 /** A licence request, a check or a removal need a MediaKeys; the other phases only the lock. */
 const PHASES_WITH_KEYS = ['check', 'license', 'verify', 'release'];
-const RELEASE_MESSAGE_WAIT_MS = 500;
 /** For its turn to remove a failed licence; behind a CDM that hangs it never comes. */
 const DISCARD_WAIT_MS = 5000;
 
@@ -74,6 +74,7 @@ export class EmeDriver {
    * @returns {Promise<import('../session-driver.js').ProbeOutcome>}
    */
   async probe(lane, { configurations, signal }) {
+    keepStorage();
     return this.#phaseOf(lane).run(signal, async (_phase, anyEnd) => ({
       persistentLicense: await persistentLicenseSupport(lane.keySystem, configurations, anyEnd),
       witness: await abortable(readWitness(lane.keySystem), anyEnd),
@@ -90,21 +91,21 @@ export class EmeDriver {
 
   /**
    * @param {DriverSession} session
-   * @param {{ signal?: AbortSignal }} [context]
+   * @param {{ signal?: AbortSignal, acquireLicense?: AcquireLicense }} [context] `acquireLicense` answers what the CDM asks for after
+   *   a load; without it nothing is answered
    * @returns {Promise<CheckOutcome>}
    */
-  check(session, { signal } = {}) {
+  check(session, { signal, acquireLicense } = {}) {
     return this.#withCdmSession(session.lane, signal, async (cdm, phase, anyEnd) => {
       try {
         if (!await phase.inTurn(cdm, anyEnd, () => cdm.load(session.sessionId, anyEnd))) return { kind: 'gone' };
-        await cdm.keysShown(session, anyEnd);
+        const { keyStatuses, expiration } = await showKeys(cdm, session, acquireLicense, anyEnd);
+        return Object.keys(keyStatuses).length > 0 ? { kind: 'loaded', keyStatuses, expiration } : { kind: 'hollow' };
       } catch (error) {
         if (error instanceof CdmRejection) return error.outcome;
         if (error instanceof ClosedByCdm) return { kind: 'timeout' };
         throw error;
       }
-      const { keyStatuses, expiration } = cdm;
-      return Object.keys(keyStatuses).length > 0 ? { kind: 'loaded', keyStatuses, expiration } : { kind: 'hollow' };
     });
   }
 
@@ -208,33 +209,7 @@ function isSomebodyElses(keyStatuses, ours) {
   return shown.length > 0 && ours.length > 0 && !shown.some((keyId) => ours.includes(keyId));
 }
 
-/**
- * @param {import('../session-driver.js').LicenseMessage} message
- * @param {AcquireLicense} acquireLicense
- * @param {AbortSignal} signal
- */
-async function answerTo(message, acquireLicense, signal) {
-  try {
-    return await abortable(acquireLicense(message), signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    throw LicenseRefusal.from(error);
-  }
-}
-
-/**
- * Answers the session's messages, the licence request and what may go before it, until keys have shown.
- * @param {CdmSession} cdm
- * @param {DriverSession} session
- * @param {AcquireLicense} acquireLicense
- * @param {AbortSignal} signal
- */
-async function obtainKeys(cdm, session, acquireLicense, signal) {
-  do {
-    const message = await cdm.nextMessage(signal);
-    await cdm.update(await answerTo(message, acquireLicense, signal), signal);
-    await cdm.keysShown(session, signal, { orMessage: true });
-  } while (cdm.hasMessage && Object.keys(cdm.keyStatuses).length === 0);
-  if (Object.keys(cdm.keyStatuses).length > 0) return;
-  throw new LicenseRefusal({ kind: 'rejected', name: 'HollowLicense', message: 'no key came of the licence', systemCode: null });
+/** Asks that the browser never evicts this origin's storage. It may ask somebody, so nothing waits for the answer. */
+function keepStorage() {
+  navigator.storage?.persist?.().catch(() => {});
 }

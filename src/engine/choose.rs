@@ -108,7 +108,7 @@ fn candidates(
                     unclicked: urge != Urge::Clicked,
                     work,
                     not_canary: !session.canary,
-                    alone: matches!(work, Work::Check | Work::Verify) && memory.alone.contains(&session.id),
+                    alone: matches!(work, Work::Check | Work::Verify) && memory.alone.contains_key(&session.id),
                     last_played: Reverse(session.last_played_at_ms),
                     expiration: session.standing.expiration_ms.unwrap_or(Millis::MAX),
                     row: session.id,

@@ -97,7 +97,7 @@ impl Engine {
 fn settle(memory: &mut Memory, lane: LaneId, effects: &Effects, policy: &Policy, now: Millis) {
     memory.counters.add(effects.counters);
     if let Some(row) = effects.recheck {
-        memory.alone.insert(row);
+        memory.alone.entry(row).and_modify(|tried| *tried += 1).or_insert(0);
     } else {
         for session in &effects.changed {
             memory.alone.remove(&session.id);

@@ -7,8 +7,8 @@ use super::holds::{Hold, HoldId};
 use super::wire::{Counters, PhaseId, TaskId};
 use crate::clock::Millis;
 use crate::model::{
-    Capability, Connectivity, Debt, DebtId, Generation, Lane, LaneId, LaunchId, Policy, Reason, RowId, SessionSummary,
-    Snapshot, Verdict,
+    Capabilities, Capability, Connectivity, Debt, DebtId, Generation, Lane, LaneId, LaunchId, Policy, Reason, RowId,
+    SessionSummary, Snapshot, Verdict,
 };
 use crate::plan::{self, Account, LaneFacts, Scope, Urge, Work};
 use crate::store::Change;
@@ -28,11 +28,20 @@ pub struct Task {
 #[derive(Debug, Clone)]
 pub enum TaskKind {
     Probe,
-    Check { row: RowId, session_id: String, alone: bool },
+    Check { row: RowId, session_id: String, alone: bool, variant: Variant },
     License { row: RowId, request_id: String },
     Verify { row: RowId, session_id: String, alone: bool },
     Adopt { row: RowId, session_id: String },
     Release { debt: DebtId },
+}
+
+/// What a session that was stored without capabilities is looked for with: those asked for can decide which CDM answers.
+#[derive(Debug, Clone, Default)]
+pub struct Variant {
+    /// Those of other sessions of its lane; `None`: its own, or the driver's default.
+    pub borrowed: Option<Capabilities>,
+    /// There are others that have not been tried.
+    pub more: bool,
 }
 
 impl TaskKind {
@@ -87,8 +96,8 @@ pub struct Memory {
     pub lanes: BTreeMap<LaneId, LaneState>,
     pub debts: BTreeMap<DebtId, Debt>,
     pub urges: HashMap<RowId, Urge>,
-    /// Sessions whose "not there" has to be seen once more, alone.
-    pub alone: HashSet<RowId>,
+    /// Sessions whose "not there" has to be seen once more, alone; and how often it has been, with different capabilities.
+    pub alone: HashMap<RowId, usize>,
     pub tasks: HashMap<TaskId, Task>,
     pub counters: Counters,
     last_id: u64,
@@ -111,7 +120,7 @@ impl Memory {
             lanes: BTreeMap::new(),
             debts: BTreeMap::new(),
             urges: HashMap::new(),
-            alone: HashSet::new(),
+            alone: HashMap::new(),
             tasks: HashMap::new(),
             counters: Counters::default(),
             last_id: 0,

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::choose::{Choice, PhaseKind};
-use super::memory::{Task, TaskKind};
+use super::memory::{Task, TaskKind, Variant};
 use super::random_id::random_id;
 use super::view::{debt_session, driver_session};
 use super::wire::{Configuration, PhaseOrder, TaskOrder};
 use crate::error::Result;
-use crate::model::{LaneKey, Policy, RowId, Session};
+use crate::model::{Capabilities, LaneKey, Policy, RowId, Session};
 use crate::plan::Work;
 use crate::store::Rows;
 
@@ -37,7 +37,17 @@ impl Engine {
                 vec![(TaskKind::Probe, TaskOrder::default())]
             }
             PhaseKind::Sessions { work, alone, rows } => {
-                let sessions = self.read(move |reader| read_alike(reader, &rows, work)).await?;
+                let tried = rows.first().and_then(|row| self.memory().alone.get(row).copied()).unwrap_or(0);
+                let (sessions, variant) = self
+                    .read(move |reader| {
+                        let sessions = read_alike(reader, &rows, work)?;
+                        let variant = match sessions.first() {
+                            Some(session) if alone && work == Work::Check => variant(reader, session, tried)?,
+                            _ => Variant::default(),
+                        };
+                        Ok((sessions, variant))
+                    })
+                    .await?;
                 let Some(first) = sessions.first() else { return Ok(None) };
                 order.phase = phase_name(work);
                 order.concurrency = match work {
@@ -49,9 +59,11 @@ impl Engine {
                     order.task_timeout_ms = policy.license_timeout_ms;
                 }
                 if work != Work::Adopt {
-                    order.configuration = Some(configuration(first));
+                    let capabilities = variant.borrowed.as_ref().unwrap_or(&first.capabilities);
+                    order.configuration = Some(Configuration::of(capabilities, first.init_data_type.as_deref()));
                 }
-                let out = sessions.into_iter().filter_map(|session| task(session, work, alone, &key, &policy));
+                let asked = Asked { work, alone, variant };
+                let out = sessions.into_iter().filter_map(|session| task(session, &asked, &key, &policy));
                 out.collect::<Result<Vec<_>>>()?
             }
             PhaseKind::Release(debts) => {
@@ -95,26 +107,40 @@ fn read_alike(reader: &Rows<'_>, rows: &[RowId], work: Work) -> Result<Vec<Sessi
     Ok(sessions)
 }
 
+/// The capabilities to look for a session with whose own are not known, after `tried` of them have found it gone.
+fn variant(reader: &Rows<'_>, session: &Session, tried: usize) -> Result<Variant> {
+    let is_stated = |capabilities: &Capabilities| *capabilities != Capabilities::default();
+    if is_stated(&session.capabilities) {
+        return Ok(Variant::default());
+    }
+    let recorded = reader.lane_configurations(session.lane)?.into_iter().map(|(capabilities, _)| capabilities);
+    let mut others: Vec<Capabilities> = recorded.filter(is_stated).collect();
+    others.dedup();
+    Ok(Variant { more: tried < others.len(), borrowed: tried.checked_sub(1).and_then(|at| others.get(at).cloned()) })
+}
+
 fn configuration(session: &Session) -> Configuration {
     Configuration::of(&session.capabilities, session.init_data_type.as_deref())
 }
 
-/// `None`: the row has changed since it was chosen.
-fn task(
-    session: Session,
+/// What a phase asks of each of its sessions.
+struct Asked {
     work: Work,
     alone: bool,
-    lane: &LaneKey,
-    policy: &Policy,
-) -> Option<Result<(TaskKind, TaskOrder)>> {
+    variant: Variant,
+}
+
+/// `None`: the row has changed since it was chosen.
+fn task(session: Session, asked: &Asked, lane: &LaneKey, policy: &Policy) -> Option<Result<(TaskKind, TaskOrder)>> {
+    let alone = asked.alone;
     let row = session.id;
     let pending = session.pending.as_ref().map(|pending| pending.session_id.clone());
     let on = |session_id: &str| Some(driver_session(&session, session_id, lane, policy));
-    let (kind, order) = match work {
+    let (kind, order) = match asked.work {
         Work::Check => {
             let session_id = session.session_id.clone();
             let order = TaskOrder { session: on(&session_id), ..TaskOrder::default() };
-            (TaskKind::Check { row, session_id, alone }, order)
+            (TaskKind::Check { row, session_id, alone, variant: asked.variant.clone() }, order)
         }
         Work::License => {
             let request_id = match session.request_id.clone().map_or_else(random_id, Ok) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::debts::{claim_id, owe, remove};
-use super::memory::{Task, TaskKind};
+use super::memory::{Task, TaskKind, Variant};
 use super::random_id::random_id;
 use super::wire::Counters;
 use crate::clock::Millis;
@@ -75,9 +75,11 @@ pub fn read_outcome(kind: &TaskKind, json: &str) -> Result<Outcome> {
 pub fn record(tx: &mut Tx<'_>, ground: &Ground, outcome: Outcome) -> Result<Effects> {
     match (&ground.task.kind, outcome) {
         (TaskKind::Probe, Outcome::Probe(outcome)) => probed(tx, ground, &outcome),
-        (TaskKind::Check { row, session_id, alone }, Outcome::Check(outcome)) => match tx.session(*row)? {
+        (TaskKind::Check { row, session_id, alone, variant }, Outcome::Check(outcome)) => match tx.session(*row)? {
             // Put again with another id meanwhile: the answer is about a session that is no longer the row's.
-            Some(session) if session.session_id == *session_id => checked(tx, ground, session, &outcome, *alone),
+            Some(session) if session.session_id == *session_id => {
+                checked(tx, ground, session, &outcome, *alone, variant)
+            }
             _ => Ok(Effects::default()),
         },
         (TaskKind::License { row, .. }, Outcome::License(outcome)) => match tx.session(*row)? {
@@ -135,6 +137,7 @@ fn checked(
     mut session: Session,
     outcome: &CheckOutcome,
     alone: bool,
+    variant: &Variant,
 ) -> Result<Effects> {
     let before = session.standing.state;
     let mut judgement = judge(outcome, &session.key_ids, !session.ever_proven);
@@ -142,6 +145,9 @@ fn checked(
     if matches!(judgement, Judgement::Loaded { .. }) && is_anothers(tx, ground, &session, outcome)? {
         judgement = Judgement::Absent(Reason::IdReused);
         alone = true;
+    }
+    if alone && variant.more && before == State::Active && matches!(judgement, Judgement::Absent(_)) {
+        return Ok(Effects { recheck: Some(session.id), ..Effects::default() });
     }
     if judgement == Judgement::Released && before == State::Active && session.missing_launch.is_some() {
         // Its licence and its content are both given up: only the server has still to hear of it.
@@ -159,6 +165,9 @@ fn checked(
     let proven = session.standing.state == State::Active && session.standing.proof == Some(ground.proof());
     if proven {
         session.ever_proven = true;
+        if let Some(capabilities) = &variant.borrowed {
+            session.capabilities = capabilities.clone();
+        }
         tx.index_keys(session.id, &session.key_ids)?;
         effects.changed = claim_id(tx, Some(session.id), session.lane, &session.session_id, ground.context())?;
     }

@@ -210,3 +210,89 @@ async fn rechecks_are_phases_of_one_session_after_the_rest_of_the_batch() {
     let sizes: Vec<usize> = app.run().await.iter().map(|phase| phase.split(' ').count() - 1).collect();
     assert_eq!(sizes, [25, 5, 1, 1]);
 }
+
+/// The robustness that a check is made with; "" for the driver's default.
+async fn robustness_of_next_check(app: &App) -> (String, electron_offline_sessions::engine::PhaseOrder) {
+    let order = app.next("check").await;
+    let configuration = order.configuration.as_ref().expect("a check has a MediaKeys");
+    let video = configuration.video_capabilities.first();
+    (video.and_then(|video| video.robustness.clone()).unwrap_or_default(), order)
+}
+
+fn video(robustness: &str) -> serde_json::Value {
+    json!({ "capabilities": { "video": [{ "contentType": "video/mp4", "robustness": robustness }] } })
+}
+
+/// `plain` came without capabilities, two others have their own. All are suspect; somebody waits for `plain`.
+async fn one_of_unknown_capabilities() -> App {
+    let mut app = App::new().await;
+    let ids: Vec<String> = ["plain", "hw", "sw"].map(|content| app.cdm.create(&[key_of(content)])).to_vec();
+    app.put(vec![
+        proven(input("plain", &ids[0])),
+        proven(with(input("hw", &ids[1]), video("HW_SECURE_ALL"))),
+        proven(with(input("sw", &ids[2]), video("SW_SECURE_CRYPTO"))),
+    ])
+    .await;
+    app.update().await;
+    let probe = app.next("probe").await;
+    app.serve(&probe).await;
+    app.engine.want("plain".to_owned()).await.expect("a content id");
+    app
+}
+
+#[tokio::test]
+async fn a_session_without_capabilities_is_gone_only_when_every_recorded_variant_found_it_gone() {
+    let app = one_of_unknown_capabilities().await;
+    let mut asked = Vec::new();
+    for _ in 0..4 {
+        let (robustness, order) = robustness_of_next_check(&app).await;
+        asked.push(robustness);
+        app.report(&order.tasks[0], json!({ "kind": "gone" })).await.expect("recorded");
+        app.end(&order);
+    }
+    assert_eq!(asked, ["", "", "HW_SECURE_ALL", "SW_SECURE_CRYPTO"], "in a batch, alone, and as the others were made");
+    assert_eq!(app.says("plain")[1], "lost");
+}
+
+#[tokio::test]
+async fn a_variant_that_finds_it_is_kept() {
+    let app = one_of_unknown_capabilities().await;
+    for _ in 0..2 {
+        let (_, order) = robustness_of_next_check(&app).await;
+        app.report(&order.tasks[0], json!({ "kind": "gone" })).await.expect("recorded");
+        app.end(&order);
+    }
+    let (robustness, order) = robustness_of_next_check(&app).await;
+    assert_eq!(robustness, "HW_SECURE_ALL");
+    app.serve(&order).await;
+    assert_eq!(app.playable("plain"), "offline");
+    let stored = app.stored("plain").await;
+    assert_eq!(stored.capabilities, app.stored("hw").await.capabilities);
+}
+
+#[tokio::test]
+async fn a_sacrificial_licence_is_checked_in_a_phase_of_its_own_before_any_other_is_risked() {
+    let mut app = App::new().await;
+    app.download(&["a", "b"]).await;
+    let sacrifice = app.cdm.create(&[key_of("c")]);
+    app.put(vec![proven(with(input("c", &sacrifice), json!({ "canary": true })))]).await;
+    app.update().await;
+    assert_eq!(app.run().await, ["probe", "check: c", "check: a b"]);
+}
+
+#[tokio::test]
+async fn a_task_that_waited_in_its_batch_goes_back_when_the_app_thought_otherwise_meanwhile() {
+    let app = suspects(5).await;
+    let check = app.next("check").await;
+    let begins = |app: &App, at: usize| app.engine.begin(check.tasks[at].task_id);
+    assert!(begins(&app, 0));
+    app.engine.remove_content("t01".to_owned()).await.expect("removed");
+    let hold = json!({ "contentId": "t02", "lane": { "origin": crate::app::ORIGIN, "keySystem": crate::app::KEY_SYSTEM }, "kind": "playing" });
+    app.engine.hold(serde_json::from_value(hold).expect("a hold")).expect("held");
+    assert_eq!([1, 2, 3].map(|at| begins(&app, at)), [false, false, true]);
+    let late = app.report(&check.tasks[2], json!({ "kind": "gone" })).await.expect("recorded");
+    assert!(late.stale, "what went back has no outcome");
+    app.connect(electron_offline_sessions::model::Connectivity::Offline);
+    assert!(!begins(&app, 4), "a check that could not be mended is not made");
+    app.end(&check);
+}
