@@ -256,7 +256,7 @@ async fn a_session_without_capabilities_is_gone_only_when_every_recorded_variant
 
 #[tokio::test]
 async fn a_variant_that_finds_it_is_kept() {
-    let app = one_of_unknown_capabilities().await;
+    let mut app = one_of_unknown_capabilities().await;
     for _ in 0..2 {
         let (_, order) = robustness_of_next_check(&app).await;
         app.report(&order.tasks[0], json!({ "kind": "gone" })).await.expect("recorded");
