@@ -282,6 +282,7 @@ class OfflineSessions extends EventEmitter {
     this.#assertOpen();
     const json = check.toJson('hold', () => check.object('hold', hold));
     const id = call(() => this.#native.hold(json));
+    this.#loop.nudge();
     return {
       release: () => {
         this.#native.releaseHold(id);

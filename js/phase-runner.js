@@ -44,6 +44,9 @@ const { isCertificateRequest, isLicenseRequest, messageLimit } = require('./lice
  * @property {(error: unknown) => void} warn
  * @property {() => void} [countLicenseRequest]
  * @property {import('./license-messages').Certificates} certificates
+ * @property {Map<number, RunningTask>} running
+ *
+ * @typedef {{ phase: import('./session-driver').PhaseName, withdraw: () => void }} RunningTask a task that is out with a driver
  */
 
 /** A driver that does not end a phase in this time is left behind; the lock it holds goes with its window. */
@@ -133,10 +136,14 @@ async function runTasks(native, host, driver, order, signal, onRecorded) {
  * @param {AbortSignal} signal
  */
 async function runTask(native, host, driver, order, task, signal) {
-  if (!native.beginTask(task.taskId)) return null;
-  const result = await attempt(signal, order.taskTimeoutMs, (taskSignal) =>
-    perform(native, host, driver, order, task, taskSignal));
-  if (signal.aborted && !result.ok) return null;
+  if (!native.stillDue(task.taskId)) return null;
+  const withdrawn = new AbortController();
+  const ended = AbortSignal.any([signal, withdrawn.signal]);
+  host.running.set(task.taskId, { phase: order.phase, withdraw: () => withdrawn.abort(new Error('no longer due')) });
+  const result = await attempt(ended, order.taskTimeoutMs, (taskSignal) =>
+    perform(native, host, driver, order, task, taskSignal, () => withdrawn.abort(new Error('no longer wanted'))));
+  host.running.delete(task.taskId);
+  if (withdrawn.signal.aborted || (signal.aborted && !result.ok)) return null;
   if (!result.ok) host.warn(result.error);
   const completed = await complete(native, host, order, task, result.ok ? result.value : NO_ANSWER[order.phase]);
   const { plantWitness } = completed;
@@ -177,9 +184,10 @@ async function complete(native, host, order, { taskId }, outcome) {
  * @param {PhaseOrder} order
  * @param {TaskOrder} task
  * @param {AbortSignal} signal
+ * @param {() => void} withdraw ends the task without an outcome
  * @returns {Promise<unknown>}
  */
-async function perform(native, host, driver, order, task, signal) {
+async function perform(native, host, driver, order, task, signal, withdraw) {
   const { session, requestId, newSessionId } = task;
   let journalled = false;
   const allow = messageLimit(order.phase);
@@ -194,6 +202,10 @@ async function perform(native, host, driver, order, task, signal) {
       if (!isBytes(licence)) throw { kind: 'unreachable', message: 'acquireLicense gave no bytes' };
       return new Uint8Array(licence);
     };
+    if (order.phase === 'license' && !native.mayRequest(task.taskId)) {
+      withdraw();
+      throw { kind: 'unreachable', message: 'the licence is no longer wanted' };
+    }
     if (isCertificateRequest({ messageType, message })) return host.certificates.get(session, request);
     if (isLicenseRequest({ messageType, message })) host.countLicenseRequest?.();
     return request();
@@ -206,6 +218,10 @@ async function perform(native, host, driver, order, task, signal) {
       return driver.check(session, { signal, acquireLicense });
     case 'license': {
       const sessionCreated = async (/** @type {string} */ id) => {
+        if (!native.mayRequest(task.taskId)) {
+          withdraw();
+          throw new Error('the licence is no longer wanted');
+        }
         const lost = JSON.parse(await call(native.journal(task.taskId, String(id))));
         journalled = true;
         if (lost.length > 0) host.changed(lost.map(withBytes));

@@ -62,7 +62,7 @@
  * @property {string | null} [account]
  * @property {string | null} [initDataType] `cenc`, `keyids` or `webm`; needed with `initData`
  * @property {Uint8Array | null} [initData] at most 64 KiB; without it the session cannot be licensed again
- * @property {string[] | null} [keyIds] the expected key ids; default: those in `proven`, else those that `initData` names
+ * @property {string[] | null} [keyIds] the expected key ids; default: those seen when the session is first proven
  * @property {number | null} [expiration] null: never
  * @property {string | null} [licenseUrl] http or https; origin and path are stored
  * @property {Capabilities | null} [capabilities]

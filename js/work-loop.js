@@ -58,6 +58,8 @@ class WorkLoop {
   #wanted = new Map();
   /** @type {NodeJS.Timeout | undefined} */
   #timer;
+  /** @type {import('./phase-runner').Host['running']} */
+  #running = new Map();
   #polling = false;
   #pollAgain = false;
   #closed = false;
@@ -71,17 +73,21 @@ class WorkLoop {
 
   /**
    * @param {import('../native/binding').NativeEngine} native
-   * @param {Omit<import('./phase-runner').Host, 'certificates'>} host
+   * @param {Omit<import('./phase-runner').Host, 'certificates' | 'running'>} host
    * @param {Listeners} listeners told of every run, also one that a timer began
    */
   constructor(native, host, listeners) {
     this.#native = native;
     this.#listeners = listeners;
-    this.#host = { ...host, certificates: new Certificates(), countLicenseRequest: () => { this.#licenseRequests += 1; } };
+    this.#host = { ...host, running: this.#running, certificates: new Certificates(), countLicenseRequest: () => { this.#licenseRequests += 1; } };
   }
 
-  /** Asks the engine what may run now, if anything was ever asked of the loop. */
+  /** The app has changed something: what runs is looked at again, and what may run now is begun, if the loop was ever asked. */
   nudge() {
+    for (const [taskId, { phase, withdraw }] of this.#running) {
+      // A check changes nothing until it has answered; what writes goes on to its end.
+      if ((phase === 'check' || phase === 'verify') && !this.#native.stillDue(taskId)) withdraw();
+    }
     if (this.#started) this.#wake();
   }
 

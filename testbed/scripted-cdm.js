@@ -5,8 +5,8 @@ const { createScriptedDriver } = require('./scripted-driver.js');
 /**
  * @typedef {{ origin: string, partition?: string | null, keySystem: string }} Lane
  * @typedef {{ keyStatuses: Record<string, string>, expiration: number | null }} LicenseRecord
- * @typedef {'phase' | 'probe' | 'load' | 'created' | 'message' | 'update' | 'adopt' | 'remove'} Step
- * @typedef {(what: { step: Step, lane: Lane, sessionId?: string, contentId?: string, signal?: AbortSignal,
+ * @typedef {'phase' | 'probe' | 'load' | 'request' | 'created' | 'message' | 'update' | 'updated' | 'adopt' | 'adopted' | 'remove' | 'removed'} Step
+ * @typedef {(what: { step: Step, lane: Lane, phase?: string, sessionId?: string, contentId?: string, signal?: AbortSignal,
  *   acquireLicense?: import('../js/session-driver.js').AcquireLicense }) => any} Hook
  *
  * @typedef {object} OriginStorage what a browser keeps for one origin of one partition
@@ -47,8 +47,9 @@ class ScriptedCdm {
   /**
    * Calls `hook` before each `step` and waits for it. What it throws, the step is rejected with;
    * what it returns, if anything, is the outcome of the task in place of the step.
-   * 'created' comes after the CDM has given an id and before `sessionCreated` is called, 'message' after that and before the licence
-   * request: there, and at 'load' and 'remove', a hook may send messages of its own with `acquireLicense`.
+   * 'request' comes before the CDM creates a session, 'created' after it has given an id and before `sessionCreated` is called;
+   * 'message' after that and before the licence request: there, and at 'load' and 'remove', a hook may send messages of its own with
+   * `acquireLicense`; 'updated', 'adopted' and 'removed' when that is done and not yet reported.
    * @param {Step} step
    * @param {Hook} hook
    * @returns {() => void} removes the hook again

@@ -107,7 +107,7 @@ function createScriptedDriver(cdm, { catalogue } = {}) {
       /** @type {(() => void) | undefined} */
       let free;
       try {
-        await wait(cdm.step({ step: 'phase', lane, signal }), signal);
+        await wait(cdm.step({ step: 'phase', lane, phase, signal }), signal);
         const lock = cdm.lock(lane);
         free = await wait(lock, signal).catch((error) => {
           lock.then((late) => late());
@@ -158,7 +158,7 @@ function createScriptedDriver(cdm, { catalogue } = {}) {
         open(phase, sessionId);
         const loading = phase.loads.then(async () => {
           if (signal?.aborted || phase.ended) return { kind: 'timeout' };
-          const scripted = await wait(cdm.step({ step: 'load', lane, sessionId, contentId, signal, acquireLicense }), signal);
+          const scripted = await wait(cdm.step({ step: 'load', lane, phase: phase.phase, sessionId, contentId, signal, acquireLicense }), signal);
           return scripted ?? (load(lane, sessionId) ? null : { kind: 'gone' });
         });
         phase.loads = loading.catch(() => {});
@@ -184,6 +184,8 @@ function createScriptedDriver(cdm, { catalogue } = {}) {
       return inPhase('license', lane, signal, async () => {
         const initData = Buffer.from(session.initData, 'base64');
         const keyIds = keyIdsOf(session.initDataType, initData);
+        const instead = await wait(cdm.step({ step: 'request', lane, contentId, signal }), signal);
+        if (instead) return instead;
         cdm.counts.requests++;
         const sessionId = cdm.createSession(lane);
         const what = { lane, sessionId, contentId, signal };
@@ -201,7 +203,8 @@ function createScriptedDriver(cdm, { catalogue } = {}) {
           cdm.counts.updates++;
           const keyStatuses = Object.fromEntries(Object.keys(updateWith(answer)).map((keyId) => [keyId, 'usable']));
           cdm.storage(lane).records.set(sessionId, { keyStatuses, expiration: null });
-          return { kind: 'licensed', sessionId, keyStatuses: { ...keyStatuses }, expiration: null };
+          const reported = await wait(cdm.step({ step: 'updated', ...what }), signal);
+          return reported ?? { kind: 'licensed', sessionId, keyStatuses: { ...keyStatuses }, expiration: null };
         } catch (error) {
           alive();
           // Aborted, a licence may still be on its way into the CDM: only closed, for the engine to check.
@@ -228,7 +231,7 @@ function createScriptedDriver(cdm, { catalogue } = {}) {
         // Without the old one the new one may be there already: adopted before a crash, and asked for again.
         if (!old) return mine.some((one) => one.sessionId === newSessionId) ? 'adopted' : 'catalogue-changed';
         old.sessionId = newSessionId;
-        return 'adopted';
+        return (await wait(cdm.step({ step: 'adopted', lane, sessionId: newSessionId, contentId, signal }), signal)) ?? 'adopted';
       });
     },
 
@@ -242,7 +245,7 @@ function createScriptedDriver(cdm, { catalogue } = {}) {
           const scripted = await wait(cdm.step({ step: 'remove', lane, sessionId, contentId, signal, acquireLicense }), signal);
           if (scripted) return scripted;
           await remove(lane, sessionId);
-          return { kind: 'released' };
+          return (await wait(cdm.step({ step: 'removed', lane, sessionId, contentId, signal }), signal)) ?? { kind: 'released' };
         } catch (error) {
           alive();
           return { kind: 'failed', message: error instanceof Error ? error.message : String(error) };

@@ -153,7 +153,7 @@ async function startPageServer({ worker = path.join(ROOT, 'dist', 'worker.js'), 
 async function startLicenseServer({ keys = CONTENT_KEYS, port = 0 } = {}) {
   /** @type {LicenseCall[]} */
   const calls = [];
-  /** @type {(call: LicenseCall) => Behaviour} */
+  /** @type {(call: LicenseCall) => Behaviour | Promise<Behaviour>} */
   let behaviour = () => 'ok';
 
   const loopback = await listen(async (request, response) => {
@@ -166,7 +166,7 @@ async function startLicenseServer({ keys = CONTENT_KEYS, port = 0 } = {}) {
     for await (const chunk of request) chunks.push(chunk);
     const call = { keyIds: requestedKeyIds(Buffer.concat(chunks)), headers: request.headers, url: request.url ?? '', at: Date.now() };
     calls.push(call);
-    respond(call, behaviour(call), response);
+    respond(call, await behaviour(call), response);
   }, port);
 
   /**
@@ -204,7 +204,7 @@ async function startLicenseServer({ keys = CONTENT_KEYS, port = 0 } = {}) {
     get requests() { return calls.length; },
     /**
      * From now on, or for the next `times` requests and then 'ok' again.
-     * @param {Behaviour | ((call: LicenseCall) => Behaviour)} how
+     * @param {Behaviour | ((call: LicenseCall) => Behaviour | Promise<Behaviour>)} how
      * @param {{ times?: number }} [options]
      */
     behave(how, { times = Infinity } = {}) {

@@ -26,6 +26,8 @@ const UPDATED = { ...PLATFORM, electron: '35.1.4' };
 class OfflineApp {
   /** What was warned of. A test that expects warnings takes them; others fail on them. @type {any[]} */
   warnings = [];
+  /** Where its downloads go. @type {import('../../testbed/scripted-cdm.js').Lane} */
+  lane = LANE;
 
   /** @param {{ keys?: Readonly<Record<string, string>> }} [options] */
   async start({ keys = KEYS } = {}) {
@@ -74,12 +76,13 @@ class OfflineApp {
    * @param {Record<string, any>} [more]
    */
   download(contentId, keyIds, more = {}) {
-    const lane = { origin: more.origin ?? LANE.origin, partition: more.partition, keySystem: more.keySystem ?? LANE.keySystem };
+    const { origin = this.lane.origin, partition = this.lane.partition, keySystem = this.lane.keySystem } = more;
+    const lane = { origin, partition, keySystem };
     const sessionId = this.cdm.store(lane, [...keyIds]);
     const initData = more.initData ?? initDataOf(keyIds);
     const entry = { sessionId, initData: Buffer.from(initData).toString('base64'), keyIds };
     this.catalogue.set(contentId, [...(this.catalogue.get(contentId) ?? []), entry]);
-    return input(contentId, { sessionId, initDataType: 'keyids', initData, licenseUrl: this.server.url, proven: proven(keyIds), ...more });
+    return input(contentId, { ...lane, sessionId, initDataType: 'keyids', initData, licenseUrl: this.server.url, proven: proven(keyIds), ...more });
   }
 
   /** Downloads and puts the titles `title 1` to `title n`. @param {number} n @param {Record<string, any>} [more] */
@@ -107,7 +110,7 @@ class OfflineApp {
    */
   plays(contentId) {
     const sessions = this.catalogue.get(contentId) ?? [];
-    const { records } = this.cdm.storage(LANE);
+    const { records } = this.cdm.storage(this.lane);
     return sessions.length > 0 && sessions.every(({ sessionId, keyIds }) => {
       const shown = records.get(sessionId)?.keyStatuses ?? {};
       return keyIds.every((id) => shown[id] === 'usable');
@@ -117,7 +120,7 @@ class OfflineApp {
   /** Session ids that the CDM knows and no title of the catalogue has, hollow ones too. */
   leftovers() {
     const wanted = new Set([...this.catalogue.values()].flat().map(({ sessionId }) => sessionId));
-    return [...this.cdm.storage(LANE).index].filter((sessionId) => !wanted.has(sessionId));
+    return [...this.cdm.storage(this.lane).index].filter((sessionId) => !wanted.has(sessionId));
   }
 
   /** The ids under which the server was asked, each once: what it would bill. */

@@ -1,7 +1,7 @@
 'use strict';
 
 const { useApp, keyId, titles } = require('../helpers/offline-app.js');
-const { licenseRequest, license } = require('../../testbed/clearkey.js');
+const { licenseRequest, parseLicenseRequest, license } = require('../../testbed/clearkey.js');
 
 /** What a CDM asks the licence server beside a licence. No CDM at hand does: the scripted one alone. */
 
@@ -17,7 +17,7 @@ function server() {
     acquireLicense: async ({ messageType, message, session }) => {
       asked.push({ messageType, message, contentId: session.contentId });
       if (message.length < 3) return new Uint8Array([7]);
-      return license(Object.fromEntries(session.keyIds.map((id) => [id, id])));
+      return license(Object.fromEntries(parseLicenseRequest(message).map((id) => [id, id])));
     },
   };
 }

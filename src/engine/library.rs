@@ -2,22 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use super::debts::{claim_id, forgive, remove};
+use super::debts::{claim_id, forgive, owe, remove};
 use super::view::stored_session;
 use super::{Engine, lock};
 use crate::error::{Error, Result};
 use crate::lifecycle::{Context, proof_of_new_row};
 use crate::model::{
     Binding, Filter, FindQuery, Lane, LaneId, LaneKey, LaunchId, NewSession, Proof, RowId, Session, SessionInput,
-    Snapshot, Standing, StoredSession, content_id, content_key_ids,
+    Snapshot, Standing, StoredSession, content_id,
 };
 use crate::store::Tx;
 
 const MAX_PUT: usize = 100_000;
 
 impl Engine {
-    /// Stores sessions. One that matches (lane, contentId, sessionId) is updated; an id that the row once had, or of its
-    /// pending licence, put without `proven`, matches that row too. `replace`: the contents' other sessions are removed and become debt.
+    /// Stores sessions. One that matches (lane, contentId, sessionId) is updated. The id of a row's pending licence matches that
+    /// row too, and so does, without `proven`, an id that it once had. `replace`: the contents' other sessions are removed and become debt.
     pub async fn put(&self, inputs: Vec<SessionInput>, replace: bool) -> Result<Vec<StoredSession>> {
         if inputs.len() > MAX_PUT {
             return Err(Error::invalid("sessions", format!("at most {MAX_PUT} at a time")));
@@ -118,7 +118,14 @@ pub(super) fn put_one(tx: &mut Tx<'_>, input: &NewSession, snapshot: &Snapshot, 
         tx.index_keys(session.id, &input.key_ids)?;
         return Ok(session.id);
     }
+    let mut given_up = None;
     if let Some(key_ids) = proof_of_new_row(input) {
+        if session.session_id != input.session_id {
+            // The app has adopted the pending licence itself.
+            let old = std::mem::replace(&mut session.session_id, input.session_id.clone());
+            given_up = (!session.standing.stale_id).then_some(old);
+            (session.pending, session.request_id) = (None, None);
+        }
         claim_id(tx, known.as_ref().map(|row| row.id), lane.id, &input.session_id, cx)?;
         let lane = tx.lane(lane.id)?.unwrap_or(lane);
         session.key_ids = key_ids;
@@ -135,13 +142,12 @@ pub(super) fn put_one(tx: &mut Tx<'_>, input: &NewSession, snapshot: &Snapshot, 
     } else {
         tx.save_session(&session)?;
     }
-    let named = match (&session.init_data_type, &session.init_data) {
-        (Some(kind), Some(data)) => content_key_ids(kind, data),
-        _ => Vec::new(),
-    };
+    if let Some(old) = given_up {
+        owe(tx, &session, &old)?;
+    }
     tx.index_keys(session.id, &session.key_ids)?;
     tx.index_keys(session.id, &input.key_ids)?;
-    tx.index_keys(session.id, &named)?;
+    tx.index_keys(session.id, &session.named_key_ids())?;
     Ok(session.id)
 }
 
@@ -151,12 +157,10 @@ fn matching_row(tx: &Tx<'_>, input: &NewSession, lane: LaneId) -> Result<Option<
     if let Some(at) = rows.iter().position(|row| row.session_id == input.session_id) {
         return Ok(Some(rows.swap_remove(at)));
     }
-    if input.proven.is_none() {
-        for row in rows {
-            let is_pending = row.pending.as_ref().is_some_and(|pending| pending.session_id == input.session_id);
-            if is_pending || tx.had_id(row.id, &input.session_id)? {
-                return Ok(Some(row));
-            }
+    for row in rows {
+        let is_pending = row.pending.as_ref().is_some_and(|pending| pending.session_id == input.session_id);
+        if is_pending || (input.proven.is_none() && tx.had_id(row.id, &input.session_id)?) {
+            return Ok(Some(row));
         }
     }
     Ok(None)

@@ -31,7 +31,7 @@ pub enum TaskKind {
     Check { row: RowId, session_id: String, alone: bool, variant: Variant },
     License { row: RowId, request_id: String },
     Verify { row: RowId, session_id: String, alone: bool },
-    Adopt { row: RowId, session_id: String },
+    Adopt { row: RowId, session_id: String, content_id: String, replaces: String },
     Release { debt: DebtId },
 }
 

@@ -166,7 +166,8 @@ fn task(session: Session, asked: &Asked, lane: &LaneKey, policy: &Policy) -> Opt
                 session: on(&session.session_id),
                 ..TaskOrder::default()
             };
-            (TaskKind::Adopt { row, session_id }, order)
+            let (content_id, replaces) = (session.content_id.clone(), session.session_id.clone());
+            (TaskKind::Adopt { row, session_id, content_id, replaces }, order)
         }
     };
     Some(Ok((kind, order)))

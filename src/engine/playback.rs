@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use crate::error::Result;
-use crate::lifecycle::{Context, Event, Judgement, judge, transition};
+use crate::lifecycle::{Context, Event, Expected, Judgement, judge, transition};
 use crate::model::{CheckOutcome, KeyStatuses, PlaybackReport, Session, StoredSession, Verdict, content_id};
 use crate::store::Tx;
 
@@ -52,7 +52,7 @@ fn is_broken(session: &Session, shown: Option<&KeyStatuses>) -> bool {
     let own: KeyStatuses =
         shown.iter().filter(|(id, _)| session.key_ids.contains(id)).map(|(id, status)| (*id, *status)).collect();
     // No key of this session in it says nothing about this session.
+    let expected = Expected { key_ids: &session.key_ids, named: &[], first_proof: true };
     let outcome = CheckOutcome::Loaded { key_statuses: own.clone(), expiration: None };
-    !own.is_empty()
-        && !matches!(judge(&outcome, &session.key_ids, true), Judgement::Loaded { .. } | Judgement::Later(_))
+    !own.is_empty() && !matches!(judge(&outcome, expected), Judgement::Loaded { .. } | Judgement::Later(_))
 }

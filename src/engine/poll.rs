@@ -33,7 +33,7 @@ impl Engine {
 
     /// Whether a task that was handed out is still what is needed: since then the app may have removed or held the content,
     /// signed out, or learnt of another platform. If not, the task goes back.
-    pub fn begin(&self, task_id: TaskId) -> bool {
+    pub fn still_due(&self, task_id: TaskId) -> bool {
         let now = self.clock.now_ms();
         let mut memory = self.memory();
         let stands = memory.tasks.get(&task_id).is_some_and(|task| memory.still_needs(task, &self.policy, now));
@@ -41,6 +41,13 @@ impl Engine {
             memory.tasks.remove(&task_id);
         }
         stands
+    }
+
+    /// Whether the licence of a task may be asked for now: its content was not removed meanwhile, and is not another account's.
+    pub fn may_request(&self, task_id: TaskId) -> bool {
+        let memory = self.memory();
+        let row = memory.tasks.get(&task_id).and_then(|task| task.kind.row());
+        row.and_then(|row| memory.sessions.get(&row)).is_some_and(|session| memory.account.owns(session))
     }
 
     /// Ends a phase; its tasks that were not completed go back. `failure`: why it could not run, `no-driver` until the

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::debts::{claim_id, owe, remove};
+use super::debts::{claim_id, forgive, owe, remove};
 use super::memory::{Task, TaskKind, Variant};
 use super::random_id::random_id;
 use super::wire::Counters;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
-use crate::lifecycle::{Context, Event, Judgement, Next, judge, transition};
+use crate::lifecycle::{Context, Event, Expected, Judgement, Next, judge, transition};
 use crate::model::{
-    AdoptOutcome, Capability, CheckOutcome, DebtId, LaunchId, LicenseOutcome, MAX_KEY_IDS, Pending, Policy,
+    AdoptOutcome, Capability, CheckOutcome, DebtId, KeyId, LaunchId, LicenseOutcome, MAX_KEY_IDS, Pending, Policy,
     ProbeOutcome, Proof, Reason, ReleaseOutcome, RowId, Session, Stage, State, parse_json,
 };
 use crate::store::Tx;
@@ -93,10 +93,13 @@ pub fn record(tx: &mut Tx<'_>, ground: &Ground, outcome: Outcome) -> Result<Effe
                 None => Ok(Effects::default()),
             }
         }
-        (TaskKind::Adopt { row, session_id }, Outcome::Adopt(outcome)) => match pending_row(tx, *row, session_id)? {
-            Some((session, pending)) => adopted(tx, ground, session, pending, outcome),
-            None => Ok(Effects::default()),
-        },
+        (TaskKind::Adopt { row, session_id, content_id, replaces }, Outcome::Adopt(outcome)) => {
+            match pending_row(tx, *row, session_id)? {
+                Some((session, pending)) => adopted(tx, ground, session, pending, outcome),
+                None if outcome == AdoptOutcome::Adopted => put_again(tx, ground, content_id, replaces, session_id),
+                None => Ok(Effects::default()),
+            }
+        }
         (TaskKind::Release { debt }, Outcome::Release(outcome)) => released(tx, ground, *debt, &outcome),
         _ => Err(Error::Internal("an outcome of another kind than its task".to_owned())),
     }
@@ -140,7 +143,7 @@ fn checked(
     variant: &Variant,
 ) -> Result<Effects> {
     let before = session.standing.state;
-    let mut judgement = judge(outcome, &session.key_ids, !session.ever_proven);
+    let mut judgement = judge(outcome, expected(&session, &session.named_key_ids(), !session.ever_proven));
     let mut alone = alone;
     if matches!(judgement, Judgement::Loaded { .. }) && is_anothers(tx, ground, &session, outcome)? {
         judgement = Judgement::Absent(Reason::IdReused);
@@ -183,10 +186,15 @@ fn checked(
 fn is_anothers(tx: &Tx<'_>, ground: &Ground, session: &Session, outcome: &CheckOutcome) -> Result<bool> {
     let is_proven = |row: &Session| row.standing.proof.is_some_and(|proof| proof.generation == ground.task.generation);
     let may_be_its = |row: &Session| {
-        session.key_ids.is_empty() || matches!(judge(outcome, &row.key_ids, false), Judgement::Loaded { .. })
+        (session.key_ids.is_empty() && session.named_key_ids().is_empty())
+            || matches!(judge(outcome, expected(row, &[], false)), Judgement::Loaded { .. })
     };
     let holders = tx.holders(session.lane, &session.session_id)?;
     Ok(holders.iter().any(|row| row.id != session.id && is_proven(row) && may_be_its(row)))
+}
+
+fn expected<'a>(session: &'a Session, named: &'a [KeyId], first_proof: bool) -> Expected<'a> {
+    Expected { key_ids: &session.key_ids, named, first_proof }
 }
 
 fn licensed(tx: &mut Tx<'_>, ground: &Ground, mut session: Session, outcome: LicenseOutcome) -> Result<Effects> {
@@ -215,7 +223,8 @@ fn licensed(tx: &mut Tx<'_>, ground: &Ground, mut session: Session, outcome: Lic
     let is_answer = !matches!(event, Event::Delayed { .. });
     effects.counters.blocked = u64::from(is_answer && session.standing.state == State::Blocked);
     effects.answered = Some(session.id);
-    if matches!(event, Event::Refused(_)) {
+    if is_answer {
+        // Asked for again under the same id, a server would answer the same again.
         session.request_id = None;
     }
     if event == (Event::Delayed { reason: Reason::Timeout, retry_after_ms: None }) {
@@ -239,7 +248,7 @@ fn verified(
     alone: bool,
 ) -> Result<Effects> {
     let mut effects = Effects::default();
-    match judge(outcome, &session.key_ids, true) {
+    match judge(outcome, expected(&session, &session.named_key_ids(), true)) {
         Judgement::Loaded { key_ids, expiration_ms } => {
             session.pending = Some(Pending {
                 stage: Stage::Verified,
@@ -269,6 +278,13 @@ fn verified(
             // Of a licence that the CDM took: never asked for again at once. One that is only journalled is simply not there.
             if pending.stage == Stage::Licensed {
                 step(&mut session, &Event::BadLicense(Reason::Unverified), ground)?;
+                let is_bad = matches!(
+                    judgement,
+                    Judgement::Absent(Reason::ForeignKeys) | Judgement::Expired { .. } | Judgement::Released
+                );
+                if is_bad {
+                    session.request_id = None;
+                }
                 effects.counters.blocked = u64::from(session.standing.state == State::Blocked);
                 effects.answered = Some(session.id);
             }
@@ -313,6 +329,22 @@ fn adopted(
     delay(&mut pending, later, ground);
     session.pending = Some(pending);
     save(tx, session, effects)
+}
+
+/// The catalogue has just been given `session_id` in place of `replaces`, for a row that is gone. One that was put again meanwhile, as
+/// the catalogue had it then, follows.
+fn put_again(tx: &mut Tx<'_>, ground: &Ground, content_id: &str, replaces: &str, session_id: &str) -> Result<Effects> {
+    let mut rows = tx.sessions_of_content(content_id)?;
+    rows.retain(|row| row.lane == ground.task.lane);
+    let is_known = rows.iter().any(|row| row.session_id == session_id);
+    let Some(mut session) = rows.into_iter().find(|row| row.session_id == replaces).filter(|_| !is_known) else {
+        return Ok(Effects::default());
+    };
+    let old = std::mem::replace(&mut session.session_id, session_id.to_owned());
+    forgive(tx, session.lane, session_id)?;
+    tx.save_session(&session)?;
+    owe(tx, &session, &old)?;
+    save(tx, session, Effects::default())
 }
 
 fn released(tx: &mut Tx<'_>, ground: &Ground, id: DebtId, outcome: &ReleaseOutcome) -> Result<Effects> {

@@ -32,13 +32,22 @@ fn is_good(status: KeyStatus) -> bool {
     )
 }
 
-/// `first_proof`: a fresh licence, or a row that was never proven. It may hold fewer keys than the content names, so
-/// ids that it does not list are dropped; afterwards every expected id must be there.
-pub fn judge(outcome: &CheckOutcome, expected: &[KeyId], first_proof: bool) -> Judgement {
+/// What a session's licence should hold.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Expected<'a> {
+    /// The expected key ids; none: whatever is seen first.
+    pub key_ids: &'a [KeyId],
+    /// What the init data names. Of these a licence need not hold all, and may hold others, but one that holds none of them
+    /// is another content's.
+    pub named: &'a [KeyId],
+    /// A fresh licence, or a row that was never proven: it may hold fewer keys than were expected, so ids that it does not
+    /// list are dropped. Afterwards every expected id must be there.
+    pub first_proof: bool,
+}
+
+pub fn judge(outcome: &CheckOutcome, expected: Expected<'_>) -> Judgement {
     match outcome {
-        CheckOutcome::Loaded { key_statuses, expiration } => {
-            judge_keys(key_statuses, *expiration, expected, first_proof)
-        }
+        CheckOutcome::Loaded { key_statuses, expiration } => judge_keys(key_statuses, *expiration, expected),
         CheckOutcome::Gone => Judgement::Absent(Reason::Gone),
         CheckOutcome::Hollow => Judgement::Absent(Reason::Hollow),
         CheckOutcome::Timeout => Judgement::Later(Reason::Timeout),
@@ -51,19 +60,21 @@ pub fn judge(outcome: &CheckOutcome, expected: &[KeyId], first_proof: bool) -> J
     }
 }
 
-fn judge_keys(shown: &KeyStatuses, expiration_ms: Option<i64>, expected: &[KeyId], first_proof: bool) -> Judgement {
+fn judge_keys(shown: &KeyStatuses, expiration_ms: Option<i64>, expected: Expected<'_>) -> Judgement {
     if shown.is_empty() {
         return Judgement::Absent(Reason::Hollow);
     }
     if shown.values().all(|status| *status == KeyStatus::Released) {
         return Judgement::Released;
     }
-    let key_ids: Vec<KeyId> = if expected.is_empty() {
-        shown.keys().copied().collect()
-    } else if first_proof {
-        expected.iter().copied().filter(|id| shown.contains_key(id)).collect()
+    let is_shown = |id: &KeyId| shown.contains_key(id);
+    let key_ids: Vec<KeyId> = if expected.key_ids.is_empty() {
+        let foreign = !expected.named.is_empty() && !expected.named.iter().any(is_shown);
+        if foreign { Vec::new() } else { shown.keys().copied().collect() }
+    } else if expected.first_proof {
+        expected.key_ids.iter().copied().filter(is_shown).collect()
     } else {
-        expected.to_vec()
+        expected.key_ids.to_vec()
     };
     let statuses: Option<Vec<KeyStatus>> = key_ids.iter().map(|id| shown.get(id).copied()).collect();
     let Some(statuses) = statuses.filter(|statuses| !statuses.is_empty()) else {
@@ -82,7 +93,7 @@ fn judge_keys(shown: &KeyStatuses, expiration_ms: Option<i64>, expected: &[KeyId
 /// nothing.
 pub fn proof_of_new_row(input: &NewSession) -> Option<Vec<KeyId>> {
     let shown = input.proven.as_ref()?;
-    match judge_keys(shown, None, &input.key_ids, true) {
+    match judge_keys(shown, None, Expected { key_ids: &input.key_ids, named: &[], first_proof: true }) {
         Judgement::Loaded { key_ids, .. } => Some(key_ids),
         _ => None,
     }

@@ -5,7 +5,7 @@
 mod judge;
 mod transition;
 
-pub use judge::{Judgement, judge, proof_of_new_row};
+pub use judge::{Expected, Judgement, judge, proof_of_new_row};
 pub use transition::{Context, Event, Next, Transition, UnknownEvent, transition};
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::words::words;
-use super::{Generation, KeyId, LaneId, LaneKey, LaunchId, Reason, RowId, State};
+use super::{Generation, KeyId, LaneId, LaneKey, LaunchId, Reason, RowId, State, content_key_ids};
 use crate::clock::Millis;
 
 /// When the CDM last showed the keys.
@@ -171,6 +171,14 @@ impl Session {
     /// Whether what a new licence needs is stored.
     pub fn renewable(&self) -> bool {
         self.init_data.is_some() && self.init_data_type.is_some()
+    }
+
+    /// The key ids that its init data names.
+    pub fn named_key_ids(&self) -> Vec<KeyId> {
+        match (&self.init_data_type, &self.init_data) {
+            (Some(kind), Some(data)) => content_key_ids(kind, data),
+            _ => Vec::new(),
+        }
     }
 
     pub fn summary(&self) -> SessionSummary {

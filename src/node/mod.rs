@@ -215,8 +215,13 @@ impl NativeEngine {
     }
 
     #[napi(catch_unwind)]
-    pub fn begin_task(&self, task_id: u32) -> bool {
-        self.engine.begin(task_id.into())
+    pub fn still_due(&self, task_id: u32) -> bool {
+        self.engine.still_due(task_id.into())
+    }
+
+    #[napi(catch_unwind)]
+    pub fn may_request(&self, task_id: u32) -> bool {
+        self.engine.may_request(task_id.into())
     }
 
     #[napi(catch_unwind)]

@@ -1,5 +1,7 @@
 //! The verdict on a content: the worst of its sessions decides.
 
+use std::cmp::Reverse;
+
 use super::due::{Due, LaneFacts, Scope, Urge, due, is_trusted};
 use crate::model::{
     Action, Capability, Connectivity, Playable, PlayableSession, Reason, SessionSummary, State, Verdict, VerdictState,
@@ -7,11 +9,14 @@ use crate::model::{
 
 /// `sessions`: all stored sessions of the content, each with its lane. None at all: `unknown`.
 pub fn verdict(content_id: &str, sessions: &[(&SessionSummary, &LaneFacts)], scope: &Scope) -> Verdict {
-    let worst = sessions
-        .iter()
-        .map(|(session, lane)| (state_of(session, lane, scope), *session, *lane))
-        .max_by_key(|(state, session, _)| (rank(*state), std::cmp::Reverse(session.id)));
-    let Some((state, session, lane)) = worst else {
+    let judged = sessions.iter().map(|(session, lane)| {
+        let next = due(session, lane, scope, Urge::None);
+        let stuck = lane.deferred.is_some() || !matches!(next, Due::Now(_));
+        (state_of(session, lane, scope), stuck, next, *session, *lane)
+    });
+    // Among equals, one that can still be worked on is worth waiting for.
+    let worst = judged.max_by_key(|(state, stuck, _, session, _)| (rank(*state), !stuck, Reverse(session.id)));
+    let Some((state, stuck, next, session, lane)) = worst else {
         return Verdict {
             content_id: content_id.to_owned(),
             playable: Playable::Online,
@@ -33,9 +38,7 @@ pub fn verdict(content_id: &str, sessions: &[(&SessionSummary, &LaneFacts)], sco
             sessions: Vec::new(),
         };
     }
-    let next = due(session, lane, scope, Urge::None);
     let reason = reason_of(state, session, lane, scope, next);
-    let stuck = lane.deferred.is_some() || !matches!(next, Due::Now(_));
     let playable = playable(state, reason, stuck);
     Verdict {
         content_id: content_id.to_owned(),

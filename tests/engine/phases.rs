@@ -284,7 +284,7 @@ async fn a_sacrificial_licence_is_checked_in_a_phase_of_its_own_before_any_other
 async fn a_task_that_waited_in_its_batch_goes_back_when_the_app_thought_otherwise_meanwhile() {
     let app = suspects(5).await;
     let check = app.next("check").await;
-    let begins = |app: &App, at: usize| app.engine.begin(check.tasks[at].task_id);
+    let begins = |app: &App, at: usize| app.engine.still_due(check.tasks[at].task_id);
     assert!(begins(&app, 0));
     app.engine.remove_content("t01".to_owned()).await.expect("removed");
     let hold = json!({ "contentId": "t02", "lane": { "origin": crate::app::ORIGIN, "keySystem": crate::app::KEY_SYSTEM }, "kind": "playing" });

@@ -1,7 +1,7 @@
 //! `judge`: what a CDM's answer means, as a table of cases.
 
 use super::fixtures::key;
-use crate::lifecycle::{Judgement, judge, proof_of_new_row};
+use crate::lifecycle::{Expected, Judgement, judge, proof_of_new_row};
 use crate::model::{CheckOutcome, KeyId, KeyStatus, Policy, Reason, Rejection, SessionInput, parse_json};
 use KeyStatus::{
     Expired, InternalError, OutputDownscaled, OutputRestricted, Released, StatusPending, Usable, UsableInFuture,
@@ -44,7 +44,11 @@ fn an_answer_without_keys_is_judged_by_its_kind() {
     ];
     for (outcome, judgement) in cases {
         for first in [FIRST, AGAIN] {
-            assert_eq!(judge(&outcome, &keys(&[1]), first), judgement, "{outcome:?}");
+            assert_eq!(
+                judge(&outcome, Expected { key_ids: &keys(&[1]), named: &[], first_proof: first }),
+                judgement,
+                "{outcome:?}"
+            );
         }
     }
 }
@@ -93,11 +97,28 @@ fn loaded_means_that_every_expected_key_is_good() {
     ];
     for (statuses, expected, first, judgement) in cases {
         assert_eq!(
-            judge(&shown(statuses), &keys(expected), first),
+            judge(&shown(statuses), Expected { key_ids: &keys(expected), named: &[], first_proof: first }),
             judgement,
             "{statuses:?} for {expected:?}, first: {first}"
         );
     }
+}
+
+#[test]
+fn what_the_init_data_names_tells_another_contents_licence_where_no_key_ids_are_expected() {
+    let judged = |statuses, key_ids: &[KeyId], named: &[KeyId]| {
+        judge(&shown(statuses), Expected { key_ids, named, first_proof: true })
+    };
+    let one = [(1, Usable), (2, Usable)];
+    assert_eq!(judged(&one, &[], &keys(&[9])), Judgement::Absent(Reason::ForeignKeys));
+    assert_eq!(
+        judged(&one, &[], &keys(&[2, 9])),
+        Judgement::Loaded { key_ids: keys(&[1, 2]), expiration_ms: Some(99) }
+    );
+    assert_eq!(
+        judged(&one, &keys(&[1]), &keys(&[9])),
+        Judgement::Loaded { key_ids: keys(&[1]), expiration_ms: Some(99) }
+    );
 }
 
 #[test]

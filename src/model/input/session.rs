@@ -9,7 +9,7 @@ use super::checked_lane;
 use super::checks::{bytes, capabilities, id, key_ids, key_statuses, license_url, metadata, rules, timestamp};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
-use crate::model::{Capabilities, KeyId, KeyStatuses, LaneKey, Policy, Rules, content_key_ids};
+use crate::model::{Capabilities, KeyId, KeyStatuses, LaneKey, Policy, Rules};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -62,7 +62,7 @@ pub struct NewSession {
     pub account: Option<String>,
     pub init_data_type: Option<String>,
     pub init_data: Option<Vec<u8>>,
-    /// The expected key ids: those given, else those shown, else those the init data names.
+    /// The expected key ids: those given, else those shown; else what its first check shows will be expected.
     pub key_ids: Vec<KeyId>,
     pub expiration_ms: Option<Millis>,
     pub license_url: Option<String>,
@@ -86,10 +86,9 @@ impl SessionInput {
             return Err(Error::invalid("initDataType", "needed with initData"));
         }
         let proven = self.proven.map(|proven| key_statuses("proven.keyStatuses", proven.key_statuses)).transpose()?;
-        let key_ids = match (self.key_ids, &proven, &init_data_type, &init_data) {
-            (Some(given), ..) if !given.is_empty() => key_ids("keyIds", &given)?,
-            (_, Some(shown), ..) if !shown.is_empty() => shown.keys().copied().collect(),
-            (.., Some(kind), Some(data)) => content_key_ids(kind, data),
+        let key_ids = match (self.key_ids, &proven) {
+            (Some(given), _) if !given.is_empty() => key_ids("keyIds", &given)?,
+            (_, Some(shown)) => shown.keys().copied().collect(),
             _ => Vec::new(),
         };
         Ok(NewSession {
