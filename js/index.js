@@ -3,6 +3,7 @@
 const { OfflineSessionsError, ERROR_CODES } = require('./errors');
 const { OfflineSessions } = require('./manager');
 const { createTransportDriver } = require('./transport');
+const { ACTIONS, REASONS } = require('./words');
 
 /**
  * @typedef {import('./types').SessionDriver} SessionDriver
@@ -17,6 +18,8 @@ const { createTransportDriver } = require('./transport');
  * @typedef {import('./types').Change} Change
  * @typedef {import('./types').Filter} Filter
  * @typedef {import('./types').FindQuery} FindQuery
+ * @typedef {import('./types').CatalogueEntry} CatalogueEntry
+ * @typedef {import('./types').ReconcileReport} ReconcileReport
  * @typedef {import('./types').Reason} Reason
  * @typedef {import('./types').Action} Action
  * @typedef {import('./types').Verdict} Verdict
@@ -27,4 +30,4 @@ const { createTransportDriver } = require('./transport');
  * @typedef {import('./errors').ErrorCode} ErrorCode
  */
 
-module.exports = { OfflineSessions, OfflineSessionsError, ERROR_CODES, createTransportDriver };
+module.exports = { OfflineSessions, OfflineSessionsError, ERROR_CODES, ACTIONS, REASONS, createTransportDriver };

@@ -75,11 +75,7 @@
  *
  * @typedef {'active' | 'lost' | 'expired' | 'blocked'} State
  *
- * @typedef {'never-proven' | 'new-generation' | 'cdm-not-observed' | 'expiration-passed' | 'playback-broken' | 'gone' | 'hollow'
- *   | 'foreign-keys' | 'system-id-changed' | 'load-failed' | 'released' | 'id-reused' | 'expired' | 'auth' | 'geo' | 'entitlement'
- *   | 'offline-not-allowed' | 'device-limit' | 'concurrency' | 'revoked' | 'rejected' | 'unverified' | 'in-use' | 'keys-not-ready'
- *   | 'throttled' | 'unreachable' | 'server-error' | 'timeout' | 'catalogue-changed' | 'open-in-player' | 'no-license-data' | 'not-in-catalogue'
- *   | 'offline' | 'no-driver' | 'unavailable' | 'unsupported' | 'other-account' | 'unknown'} Reason
+ * @typedef {import('./words').Reason} Reason
  *
  * @typedef {object} StoredFacts
  * @property {number} id
@@ -156,7 +152,7 @@
  * @property {Record<string, unknown>} platform
  * @property {Change[]} changes
  *
- * @typedef {'play' | 'try' | 'connect' | 'sign-in' | 'free-device' | 'change-location' | 'renew' | 'wait' | 'download-again'} Action
+ * @typedef {import('./words').Action} Action
  *
  * @typedef {object} Verdict may the renderer play this now?
  * @property {string} contentId

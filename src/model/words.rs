@@ -108,6 +108,43 @@ words! {
 }
 
 impl Reason {
+    /// What a user interface offers for a title that does not play for this reason.
+    pub fn action(self) -> Action {
+        match self {
+            Self::Auth | Self::OtherAccount => Action::SignIn,
+            Self::Geo => Action::ChangeLocation,
+            Self::DeviceLimit => Action::FreeDevice,
+            Self::Expired | Self::Entitlement => Action::Renew,
+            Self::Revoked | Self::NoLicenseData | Self::NotInCatalogue => Action::DownloadAgain,
+            Self::OfflineNotAllowed | Self::Offline | Self::Unsupported | Self::Unknown => Action::Connect,
+            Self::NeverProven
+            | Self::NewGeneration
+            | Self::CdmNotObserved
+            | Self::ExpirationPassed
+            | Self::PlaybackBroken
+            | Self::Gone
+            | Self::Hollow
+            | Self::ForeignKeys
+            | Self::SystemIdChanged
+            | Self::LoadFailed
+            | Self::Released
+            | Self::IdReused
+            | Self::Concurrency
+            | Self::Rejected
+            | Self::Unverified
+            | Self::InUse
+            | Self::KeysNotReady
+            | Self::Throttled
+            | Self::Unreachable
+            | Self::ServerError
+            | Self::Timeout
+            | Self::CatalogueChanged
+            | Self::OpenInPlayer
+            | Self::NoDriver
+            | Self::Unavailable => Action::Wait,
+        }
+    }
+
     /// Of a lost session: the CDM no longer holds our licence under the old id. A hollow leftover is still ours, and so is
     /// one whose release the server has not heard of yet.
     pub fn leaves_stale_id(self) -> bool {

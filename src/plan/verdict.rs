@@ -22,7 +22,7 @@ pub fn verdict(content_id: &str, sessions: &[(&SessionSummary, &LaneFacts)], sco
             playable: Playable::Online,
             state: VerdictState::Unknown,
             reason: Some(Reason::Unknown),
-            action: Action::Connect,
+            action: Reason::Unknown.action(),
             retry_at: None,
             sessions: Vec::new(),
         };
@@ -33,7 +33,7 @@ pub fn verdict(content_id: &str, sessions: &[(&SessionSummary, &LaneFacts)], sco
             playable: Playable::No,
             state,
             reason: Some(Reason::OtherAccount),
-            action: Action::SignIn,
+            action: Reason::OtherAccount.action(),
             retry_at: None,
             sessions: Vec::new(),
         };
@@ -134,14 +134,15 @@ fn action(state: VerdictState, playable: Playable, reason: Option<Reason>, scope
         Playable::Online => return Action::Connect,
         Playable::No => {}
     }
-    match (state, reason) {
-        (_, Some(Reason::Auth)) => Action::SignIn,
-        (_, Some(Reason::Geo)) => Action::ChangeLocation,
-        (_, Some(Reason::DeviceLimit)) => Action::FreeDevice,
-        (_, Some(Reason::Entitlement)) => Action::Renew,
-        (_, Some(Reason::Revoked | Reason::NoLicenseData)) => Action::DownloadAgain,
-        _ if scope.connectivity == Connectivity::Offline => Action::Connect,
-        (VerdictState::Expired, _) if matches!(next, Due::Nothing(_)) => Action::Renew,
-        _ => Action::Wait,
+    let is_retried = state == VerdictState::Expired && !matches!(next, Due::Nothing(_));
+    match reason.map_or(Action::Wait, Reason::action) {
+        Action::Renew if is_retried => wait(scope),
+        Action::Wait => wait(scope),
+        action => action,
     }
+}
+
+/// What is repaired by itself still needs the network.
+fn wait(scope: &Scope) -> Action {
+    if scope.connectivity == Connectivity::Offline { Action::Connect } else { Action::Wait }
 }

@@ -76,3 +76,20 @@ fn only_a_hollow_leftover_or_one_that_failed_to_load_is_still_ours_to_release() 
         assert_eq!(reason.leaves_stale_id(), stale, "{}", reason.as_str());
     }
 }
+
+/// The lines `name: 'value',` of an object of `js/words.js`.
+fn object_of_words_js(name: &str) -> Vec<(&'static str, &'static str)> {
+    let source = include_str!("../../../js/words.js");
+    let (_, object) = source.split_once(&format!("const {name} = ")).expect("the object");
+    let (object, _) = object.split_once("\n}));").expect("its end");
+    let entries = object.lines().filter_map(|line| line.trim().strip_suffix("',")?.split_once(": '"));
+    entries.map(|(key, value)| (key.trim_matches('\''), value)).collect()
+}
+
+#[test]
+fn javascript_has_every_reason_with_its_action_and_every_action() {
+    let reasons: Vec<_> = Reason::ALL.iter().map(|reason| (reason.as_str(), reason.action().as_str())).collect();
+    assert_eq!(object_of_words_js("REASONS"), reasons);
+    let actions: Vec<_> = Action::ALL.iter().map(|action| action.as_str()).collect();
+    assert_eq!(object_of_words_js("ACTIONS").iter().map(|(action, _)| *action).collect::<Vec<_>>(), actions);
+}
