@@ -15,7 +15,7 @@ const ERROR_CODES = Object.freeze({
   ERR_DISK_FULL: 'There is no space left for the database; nothing of this call was written.',
   ERR_READ_ONLY: 'The directory or the database file cannot be written.',
   ERR_NEWER_DATABASE: 'The database was written by a newer version of this package; it was left as it is.',
-  ERR_CORRUPT_DATABASE: 'The database is damaged and could not be restored; the damaged file was kept.',
+  ERR_CORRUPT_DATABASE: 'The database is damaged. It is set aside and restored, `recovered` says with what; a call that still fails with this may be made again.',
   ERR_DRIVER_GONE: 'The window that ran the work was closed or reloaded before it answered.',
   ERR_NATIVE_MISSING: 'The native addon for this platform is not there or could not be loaded.',
   ERR_INTERNAL: 'Something this package did not foresee; please report it with its cause.',
@@ -28,15 +28,18 @@ class OfflineSessionsError extends Error {
   /**
    * @param {ErrorCode} code
    * @param {string} message
-   * @param {{ field?: string, cause?: unknown }} [options] `field`: the path of the argument that was refused
+   * @param {{ field?: string, cause?: unknown, recovered?: object }} [options] `field`: the path of the argument that was refused;
+   *   `recovered`: what was regained of a damaged database
    */
-  constructor(code, message, { field, cause } = {}) {
+  constructor(code, message, { field, cause, recovered } = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = 'OfflineSessionsError';
     /** @type {ErrorCode} */
     this.code = code;
     /** @type {string | undefined} */
     this.field = field;
+    /** @type {import('./types').Recovered | undefined} */
+    this.recovered = /** @type {any} */ (recovered);
   }
 }
 

@@ -53,6 +53,8 @@ class OfflineSessions extends EventEmitter {
   /** Contents that were announced as ready and have stayed so. @type {Set<string>} */
   #ready = new Set();
   /** @type {Promise<void> | undefined} */
+  #recovering;
+  /** @type {Promise<void> | undefined} */
   #closing;
   /** @type {LaunchReport} */
   #launch;
@@ -99,9 +101,13 @@ class OfflineSessions extends EventEmitter {
       driverFor: (lane) => this.#driverFor(lane),
       changed: (sessions) => this.#announce(sessions),
       warn: (error) => this.#tell('warning', error),
+      recover: () => this.#recover(),
     }, {
       progress: (progress) => this.#tell('progress', progress),
-      finished: (report) => this.#tell('run-finished', report),
+      finished: (report) => {
+        native.copy();
+        this.#tell('run-finished', report);
+      },
     });
   }
 
@@ -186,14 +192,12 @@ class OfflineSessions extends EventEmitter {
    */
   verdict(contentId) {
     check.string('contentId', contentId);
-    this.#assertOpen();
-    return JSON.parse(call(() => this.#native.verdict(contentId)));
+    return JSON.parse(this.#readNow(() => this.#native.verdict(contentId)));
   }
 
   /** What would not play offline now: for a warning before quitting. @returns {Verdict[]} */
   unready() {
-    this.#assertOpen();
-    return JSON.parse(call(() => this.#native.unready()));
+    return JSON.parse(this.#readNow(() => this.#native.unready()));
   }
 
   /**
@@ -358,7 +362,40 @@ class OfflineSessions extends EventEmitter {
    */
   async #call(work) {
     this.#assertOpen();
-    return call(() => work(this.#native));
+    try {
+      return await call(() => work(this.#native));
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      await this.#recover();
+      return call(() => work(this.#native));
+    }
+  }
+
+  /** Exchanges a damaged database for what is left of it, and says so. @returns {Promise<void>} */
+  #recover() {
+    this.#recovering ??= (async () => {
+      const recovered = JSON.parse(await call(this.#native.recover()));
+      if (!recovered) return;
+      this.#ready.clear();
+      this.#tell('warning', new OfflineSessionsError('ERR_CORRUPT_DATABASE', 'the database was damaged and has been recovered', { recovered }));
+    })().finally(() => { this.#recovering = undefined; });
+    return this.#recovering;
+  }
+
+  /**
+   * One read that cannot wait for a recovery: the damage is told, and mended for the next one.
+   * @template T
+   * @param {() => T} read
+   * @returns {T}
+   */
+  #readNow(read) {
+    this.#assertOpen();
+    try {
+      return call(read);
+    } catch (error) {
+      if (isDamage(error)) this.#recover().catch((failure) => this.#tell('warning', failure));
+      throw error;
+    }
   }
 
   /** @param {(native: import('../native/binding').NativeEngine) => Promise<string>} work @returns {Promise<StoredSession[]>} */
@@ -396,6 +433,9 @@ class OfflineSessions extends EventEmitter {
     }
   }
 }
+
+/** @param {unknown} error */
+const isDamage = (error) => error instanceof OfflineSessionsError && error.code === 'ERR_CORRUPT_DATABASE';
 
 /** @param {SessionDriver} driver @returns {SessionDriver} */
 function assertDriver(driver) {

@@ -42,6 +42,7 @@ const { isCertificateRequest, isLicenseRequest, messageLimit } = require('./lice
  * @property {import('./types').AdoptHook | undefined} adopt
  * @property {(sessions: StoredSession[]) => void} changed
  * @property {(error: unknown) => void} warn
+ * @property {() => Promise<void>} recover exchanges a damaged database
  * @property {() => void} [countLicenseRequest]
  * @property {import('./license-messages').Certificates} certificates
  * @property {Map<number, RunningTask>} running

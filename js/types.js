@@ -144,7 +144,13 @@
  * @property {boolean} firstRun
  * @property {Change[]} changes
  * @property {number} suspects active sessions that are not proven in their lane's current generation
- * @property {null} recovered what was regained from a damaged database
+ * @property {Recovered | null} recovered what was regained from a damaged database; null: nothing was damaged
+ *
+ * @typedef {object} Recovered
+ * @property {string[]} damagedFiles what was set aside in the store's folder, by name; it stays there for 90 days, or until `erase()`
+ * @property {number | null} copyAt when the copy was made from which sessions were restored
+ * @property {number} kept stored sessions that were intact in the damaged file
+ * @property {number} restored stored sessions that only a copy had; they are as they were then
  *
  * @typedef {object} Launch
  * @property {number} launchId

@@ -63,6 +63,7 @@ class WorkLoop {
   #polling = false;
   #pollAgain = false;
   #closed = false;
+  #recovering = false;
   #started = false;
   /** @type {Run | null} */
   #run = null;
@@ -306,6 +307,12 @@ class WorkLoop {
   #fail(error) {
     if (this.#closed) return;
     this.callOff();
+    if (/** @type {any} */ (error)?.code === 'ERR_CORRUPT_DATABASE' && !this.#recovering) {
+      this.#recovering = true;
+      // Whoever waits goes on waiting: work begins anew on what was recovered.
+      this.#host.recover().then(() => this.#wake(), (failure) => this.#fail(failure)).finally(() => { this.#recovering = false; });
+      return;
+    }
     this.#setTimer(REST_AFTER_ERROR_MS);
     this.#host.warn(error);
     for (const waiter of [...this.#waiters]) waiter.fail(error);

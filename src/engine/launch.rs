@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::model::{Cdm, Change, Lane, Launch, LaunchId, PartialPlatform, PlatformInfo, Policy, Snapshot};
 use crate::plan;
 use crate::probe::{self, Machine};
-use crate::store::{Rows, Store, Tx};
+use crate::store::{Recovered, Rows, Store, Tx};
 
 const MAX_LOCK_WAIT_MS: u64 = 600_000;
 const HISTORY_LIMIT: u32 = 1_000;
@@ -41,7 +41,7 @@ pub struct LaunchReport {
     /// Active sessions that are not proven in their lane's current generation.
     pub suspects: i64,
     /// What was regained from a damaged database; null: nothing was damaged.
-    pub recovered: Option<()>,
+    pub recovered: Option<Recovered>,
 }
 
 #[derive(Deserialize)]
@@ -70,17 +70,23 @@ impl Engine {
             let snapshot = snapshot(platform, probe::probe());
             let memory = Arc::new(Mutex::new(Memory::new(snapshot)));
             let observed = Arc::clone(&memory);
-            let observer = Box::new(move |changes| lock(&observed).apply(changes));
-            let store = Store::open(&place.directory, place.lock_wait, observer)?;
-            Ok::<_, Error>((Arc::new(store), memory))
+            let observer = Arc::new(move |changes| lock(&observed).apply(changes));
+            let (store, recovered) = Store::open(&place.directory, place.lock_wait, observer)?;
+            Ok::<_, Error>((Arc::new(store), memory, recovered))
         });
-        let (store, memory) = opened.await??;
+        let (store, memory, recovered) = opened.await??;
 
-        let (filled_sender, filled) = watch::channel(None);
-        let engine = Self { store, memory, clock, policy, filled };
-        let report = engine.launch().await?;
-        engine.fill(filled_sender);
-        Ok((engine, report))
+        let engine = Self { store, memory, clock, policy, filled: watch::Sender::new(None) };
+        // The rows that a launch looks at may be damaged too: those of lanes, and what happened before.
+        let (report, recovered) = match engine.launch().await {
+            Err(Error::CorruptDatabase(_)) => {
+                let recovered = engine.exchange().await?;
+                (engine.launch().await?, recovered)
+            }
+            launched => (launched?, recovered),
+        };
+        engine.fill();
+        Ok((engine, LaunchReport { recovered, ..report }))
     }
 
     async fn launch(&self) -> Result<LaunchReport> {
@@ -103,10 +109,11 @@ impl Engine {
         Ok(report)
     }
 
-    /// Reads every session into memory, in the background.
-    fn fill(&self, filled: watch::Sender<Option<Result<()>>>) {
+    /// Reads every session into memory, and then looks whether the database is sound, in the background.
+    fn fill(&self) {
         let store = Arc::clone(&self.store);
         let memory = Arc::clone(&self.memory);
+        let filled = self.filled.clone();
         tokio::task::spawn_blocking(move || {
             let read = store.read_all_summaries(|chunk| lock(&memory).fill(chunk));
             match &read {
@@ -114,7 +121,10 @@ impl Engine {
                 Err(Error::Closed) => {}
                 Err(error) => tracing::error!(%error, "stored sessions could not be read into memory"),
             }
-            let _ = filled.send(Some(read));
+            filled.send_replace(Some(read.clone()));
+            if read.is_ok() && matches!(store.is_sound(), Ok(false) | Err(Error::CorruptDatabase(_))) {
+                lock(&memory).damaged = true;
+            }
         });
     }
 

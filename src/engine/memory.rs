@@ -104,6 +104,8 @@ pub struct Memory {
     retry_when_filled: HashSet<Reason>,
     /// While the entries are read in the background: rows that a commit has told us of since.
     fresher: Option<HashSet<RowId>>,
+    /// A look at the whole database found damage.
+    pub damaged: bool,
 }
 
 impl Memory {
@@ -126,7 +128,33 @@ impl Memory {
             last_id: 0,
             retry_when_filled: HashSet::new(),
             fresher: Some(HashSet::new()),
+            damaged: false,
         }
+    }
+
+    /// The database was exchanged for what was left of it: nothing that is out counts, and everything is read anew.
+    pub fn begin_again(&mut self) {
+        self.tasks.clear();
+        self.alone.clear();
+        self.fresher = Some(HashSet::new());
+        self.damaged = false;
+    }
+
+    /// What the exchanged database holds. What a commit has told since `begin_again` is fresher.
+    pub fn replace(&mut self, lanes: Vec<Lane>, debts: Vec<Debt>, sessions: Vec<SessionSummary>) {
+        let known: HashSet<RowId> = sessions.iter().map(|session| session.id).collect();
+        let fresher = self.fresher.clone().unwrap_or_default();
+        let gone = |id: &RowId| !known.contains(id) && !fresher.contains(id);
+        for id in self.sessions.keys().copied().filter(gone).collect::<Vec<_>>() {
+            self.remove_session(id);
+        }
+        self.lanes.retain(|id, _| lanes.iter().any(|lane| lane.id == *id));
+        for lane in lanes {
+            self.set_lane(lane);
+        }
+        self.debts = debts.into_iter().map(|debt| (debt.id, debt)).collect();
+        self.fill(sessions);
+        self.filled();
     }
 
     pub fn next_id(&mut self) -> u64 {

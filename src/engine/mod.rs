@@ -20,6 +20,7 @@ mod poll;
 mod random_id;
 mod reconcile;
 mod record;
+mod recover;
 mod view;
 mod wire;
 
@@ -35,6 +36,7 @@ use crate::model::Policy;
 use crate::store::{Rows, Store};
 use memory::Memory;
 
+pub use crate::store::Recovered;
 pub use holds::{Hold, HoldId};
 pub use launch::{LaunchReport, OpenOptions};
 pub use reconcile::{ReconcileOptions, ReconcileReport};
@@ -46,7 +48,7 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     policy: Arc<Policy>,
     /// Set when every stored session is in memory, or when they cannot be read.
-    filled: watch::Receiver<Option<Result<()>>>,
+    filled: watch::Sender<Option<Result<()>>>,
 }
 
 impl Engine {
@@ -73,7 +75,7 @@ impl Engine {
     }
 
     async fn wait_until_filled(&self) -> Result<()> {
-        let mut filled = self.filled.clone();
+        let mut filled = self.filled.subscribe();
         let filled = filled.wait_for(Option::is_some).await.map_err(|_| Error::Closed)?;
         filled.clone().unwrap_or(Err(Error::Closed))
     }

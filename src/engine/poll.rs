@@ -3,7 +3,7 @@
 use super::Engine;
 use super::choose::choose;
 use super::wire::{PhaseId, Poll, TaskId};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{self, Connectivity, Reason};
 use crate::plan::Account;
 
@@ -11,6 +11,9 @@ impl Engine {
     /// Hands out what may run now and counts the rest. Answers at once: waiting is the host's.
     pub async fn poll(&self) -> Result<Poll> {
         self.wait_until_filled().await?;
+        if self.memory().damaged {
+            return Err(Error::CorruptDatabase("found by a look at all of it".to_owned()));
+        }
         let now = self.clock.now_ms();
         let (mut poll, choices) = choose(&mut self.memory(), &self.policy, now);
         for choice in choices {

@@ -232,6 +232,19 @@ impl NativeEngine {
         Ok(())
     }
 
+    /// After a call that failed with `ERR_CORRUPT_DATABASE`; JSON of what was regained, or null.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn recover<'env>(&self, env: &'env Env) -> Reply<'env> {
+        let engine = Arc::clone(&self.engine);
+        promise(env, async move { engine.recover().await })
+    }
+
+    /// Makes a copy of the database in the background.
+    #[napi(catch_unwind)]
+    pub fn copy(&self) {
+        napi::bindgen_prelude::within_runtime_if_available(|| self.engine.copy());
+    }
+
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]
     pub fn close<'env>(&self, env: &'env Env) -> Reply<'env> {
         let engine = Arc::clone(&self.engine);

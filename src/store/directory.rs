@@ -9,13 +9,15 @@ use std::time::{Duration, Instant};
 
 use super::error::from_io;
 use super::hold;
+use super::sums::DatabaseId;
 use crate::error::{Error, Result};
 
 pub const DATABASE_FILE: &str = "offline-sessions.sqlite3";
-const FILE_PREFIX: &str = "offline-sessions.";
+pub const FILE_PREFIX: &str = "offline-sessions.";
 const LOCK_FILE: &str = "offline-sessions.lock";
 /// Beside the lock, because a locked file cannot be read by others on Windows.
 const HOLDER_FILE: &str = "offline-sessions.pid";
+const ID_FILE: &str = "offline-sessions.id";
 const LOCK_POLL: Duration = Duration::from_millis(25);
 
 pub struct Directory {
@@ -30,9 +32,44 @@ impl Directory {
             restrict(path, 0o700)?;
         }
         let lock = lock(path, lock_wait)?;
-        // SQLite gives its WAL and shared-memory files the mode of the database file.
-        open_private(&path.join(DATABASE_FILE))?;
-        Ok(Self { path: path.to_owned(), lock: Mutex::new(Some(lock)) })
+        let directory = Self { path: path.to_owned(), lock: Mutex::new(Some(lock)) };
+        for name in directory.own_files()? {
+            restrict(&directory.file(&name), 0o600)?;
+        }
+        Ok(directory)
+    }
+
+    /// The id of the database that belongs here; `None`: none is noted, or it cannot be read.
+    pub fn read_id(&self) -> Option<DatabaseId> {
+        DatabaseId::parse(&fs::read_to_string(self.file(ID_FILE)).ok()?)
+    }
+
+    pub fn write_id(&self, id: DatabaseId) -> Result<()> {
+        let unfinished = self.file("offline-sessions.id-0");
+        self.create_private(&unfinished)?;
+        fs::write(&unfinished, id.as_hex()).map_err(|error| from_io(&error))?;
+        sync(&unfinished)?;
+        replace(&unfinished, &self.file(ID_FILE))
+    }
+
+    /// An empty file of ours. SQLite gives its log and shared-memory files the mode of the database file.
+    pub fn create_private(&self, path: &Path) -> Result<()> {
+        let file = open_private(path)?;
+        file.set_len(0).map_err(|error| from_io(&error))
+    }
+
+    /// The names of our files.
+    pub fn own_files(&self) -> Result<Vec<String>> {
+        let entries = fs::read_dir(&self.path).map_err(|error| from_io(&error))?;
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        Ok(names.filter(|name| name.starts_with(FILE_PREFIX)).collect())
+    }
+
+    pub fn remove(&self, name: &str) -> Result<()> {
+        match fs::remove_file(self.file(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(from_io(&error)),
+            _ => Ok(()),
+        }
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
@@ -42,6 +79,23 @@ impl Directory {
     pub fn unlock(&self) {
         hold(&self.lock).take();
     }
+}
+
+/// What is written to a file is on the disk.
+pub fn sync(path: &Path) -> Result<()> {
+    let file = OpenOptions::new().write(true).open(path).map_err(|error| from_io(&error))?;
+    file.sync_all().map_err(|error| from_io(&error))
+}
+
+/// Renames within the folder, durably.
+pub fn replace(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).map_err(|error| from_io(&error))?;
+    // Windows has no handle to sync a folder with, and writes names through.
+    #[cfg(unix)]
+    if let Some(folder) = to.parent() {
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| from_io(&error))?;
+    }
+    Ok(())
 }
 
 /// Whether nothing but our files is in the folder. One that the app shares with others keeps its mode.
@@ -76,7 +130,7 @@ fn holder(path: &Path) -> Option<u32> {
     text.trim().parse().ok()
 }
 
-fn open_private(path: &Path) -> Result<File> {
+pub fn open_private(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -92,7 +146,10 @@ fn restrict(path: &Path, mode: u32) -> Result<()> {
     #[cfg(unix)]
     {
         let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
-        fs::set_permissions(path, permissions).map_err(|error| from_io(&error))?;
+        match fs::set_permissions(path, permissions) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(from_io(&error)),
+            _ => {}
+        }
     }
     Ok(())
 }

@@ -5,54 +5,81 @@
 //! any answer. A job that fails is rolled back alone.
 
 mod codec;
+mod copies;
 mod directory;
 mod error;
+mod recovery;
 mod rows;
 mod schema;
+mod sums;
 mod tx;
 mod writer;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, InterruptHandle};
+use tokio::sync::RwLock;
 
+pub use recovery::Recovered;
 pub use rows::Rows;
 pub use tx::{Change, Tx};
 
 use crate::error::{Error, Result};
 use crate::model::SessionSummary;
 use directory::{DATABASE_FILE, Directory};
+use sums::DatabaseId;
 use writer::Writer;
 
 /// Told of every committed change, in order, before the job that made it is answered.
-pub type Observer = Box<dyn Fn(Vec<Change>) + Send>;
+pub type Observer = Arc<dyn Fn(Vec<Change>) + Send + Sync>;
 
 pub struct Store {
     writer: Writer,
+    /// Held for reading by every write under way, for writing while the database is exchanged.
+    exchange: RwLock<()>,
     /// `None` once closed. Writing never waits for it: WAL readers and the writer do not block each other.
     reader: Mutex<Option<Connection>>,
     /// For single rows that the main thread waits for: no long read is ever in its way.
     quick_reader: Mutex<Option<Connection>>,
     /// Held while everything is read, so that `close` can wait for the end of it.
     reading_all: Mutex<()>,
+    /// Ends what reads everything, when nobody waits for it any more.
+    long_read: Mutex<Option<InterruptHandle>>,
+    id: Mutex<DatabaseId>,
+    /// Something was written that no copy has.
+    uncopied: Arc<AtomicBool>,
     directory: Directory,
+    observer: Observer,
 }
 
 impl Store {
-    /// Opens or creates the database in `directory`. Blocks: on the disk, and up to `lock_wait` for the lock.
-    pub fn open(directory: &std::path::Path, lock_wait: Duration, observer: Observer) -> Result<Self> {
+    /// Opens or creates the database in `directory`, or recovers what is left of it. Blocks: on the disk, and up to `lock_wait` for
+    /// the lock.
+    pub fn open(
+        directory: &std::path::Path,
+        lock_wait: Duration,
+        observer: Observer,
+    ) -> Result<(Self, Option<Recovered>)> {
         let directory = Directory::open(directory, lock_wait)?;
+        let (connection, id, recovered) = open_or_recover(&directory)?;
         let path = directory.file(DATABASE_FILE);
-        let connection = schema::open(&path)?;
-        let readers = (schema::connect_reader(&path)?, schema::connect_reader(&path)?);
-        Ok(Self {
-            writer: Writer::start(connection, observer)?,
-            reader: Mutex::new(Some(readers.0)),
-            quick_reader: Mutex::new(Some(readers.1)),
+        let uncopied = Arc::new(AtomicBool::new(false));
+        let told = tell_and_note(&observer, &uncopied);
+        let store = Self {
+            writer: Writer::start(connection, told)?,
+            exchange: RwLock::new(()),
+            reader: Mutex::new(Some(schema::connect_reader(&path, id)?)),
+            quick_reader: Mutex::new(Some(schema::connect_reader(&path, id)?)),
             reading_all: Mutex::new(()),
+            long_read: Mutex::new(None),
+            id: Mutex::new(id),
+            uncopied,
             directory,
-        })
+            observer,
+        };
+        Ok((store, recovered))
     }
 
     /// Runs `job` in a transaction on the writer thread; resolves when its commit is durable.
@@ -60,6 +87,7 @@ impl Store {
         &self,
         job: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        let _not_now = self.exchange.read().await;
         self.writer.run(job).await
     }
 
@@ -78,10 +106,7 @@ impl Store {
     pub fn read_all_summaries(&self, mut chunk: impl FnMut(Vec<SessionSummary>)) -> Result<()> {
         const CHUNK: usize = 2_000;
         let _reading = hold(&self.reading_all);
-        if hold(&self.reader).is_none() {
-            return Err(Error::Closed);
-        }
-        let connection = schema::connect_reader(&self.directory.file(DATABASE_FILE))?;
+        let connection = self.own_reader()?;
         let rows = Rows::new(&connection);
         let mut after = 0;
         while hold(&self.reader).is_some() {
@@ -98,7 +123,58 @@ impl Store {
         if hold(&self.reader).is_none() {
             return Err(Error::Closed);
         }
+        copies::remove(&self.directory, true)?;
         schema::empty_wal(&self.directory.file(DATABASE_FILE))
+    }
+
+    /// Makes a copy, if something was written since the last one. Blocks on the disk; nobody else waits for it.
+    pub fn copy(&self) -> Result<()> {
+        let _reading = hold(&self.reading_all);
+        if hold(&self.reader).is_none() || !self.uncopied.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let id = *hold(&self.id);
+        let made = copies::make(&self.directory, id, || hold(&self.reader).is_some());
+        if made.is_err() {
+            self.uncopied.store(true, Ordering::Release);
+        }
+        made
+    }
+
+    /// Looks at everything, and removes what was set aside long ago. Blocks for long.
+    pub fn is_sound(&self) -> Result<bool> {
+        let _reading = hold(&self.reading_all);
+        let connection = self.own_reader()?;
+        copies::remove(&self.directory, false)?;
+        schema::is_sound(&connection)
+    }
+
+    /// Exchanges a damaged database for what is left of it; `None`: nothing is wrong with it. What was committed may change by it, so
+    /// everything that was read is to be read again. Blocks for long.
+    pub fn recover(&self) -> Result<Option<Recovered>> {
+        let _exchanging = self.exchange.blocking_write();
+        match self.is_sound() {
+            Ok(true) => return Ok(None),
+            Err(Error::Closed) => return Err(Error::Closed),
+            Ok(false) | Err(_) => {}
+        }
+        let _reading = hold(&self.reading_all);
+        let (mut reader, mut quick_reader) = (hold(&self.reader), hold(&self.quick_reader));
+        if reader.is_none() {
+            return Err(Error::Closed);
+        }
+        (*reader, *quick_reader) = (None, None);
+        self.writer.close();
+        let held = *hold(&self.id);
+        let recovered = recovery::recover(&self.directory, Some(held));
+        // Where that failed, on a full disk for one, work goes on with what is there.
+        let id = recovered.as_ref().map_or(held, |(id, _)| *id);
+        let path = self.directory.file(DATABASE_FILE);
+        self.writer.restart(schema::open(&path, id)?, tell_and_note(&self.observer, &self.uncopied))?;
+        *reader = Some(schema::connect_reader(&path, id)?);
+        *quick_reader = Some(schema::connect_reader(&path, id)?);
+        *hold(&self.id) = id;
+        recovered.map(|(_, recovered)| Some(recovered))
     }
 
     /// Commits what is queued, ends the writer thread and lets go of the directory. Idempotent. Blocks.
@@ -106,10 +182,88 @@ impl Store {
         // Readers first: the last connection to close folds the WAL into the database file.
         hold(&self.reader).take();
         hold(&self.quick_reader).take();
+        if let Some(long_read) = hold(&self.long_read).take() {
+            long_read.interrupt();
+        }
         drop(hold(&self.reading_all));
         self.writer.close();
         self.directory.unlock();
     }
+
+    fn own_reader(&self) -> Result<Connection> {
+        if hold(&self.reader).is_none() {
+            return Err(Error::Closed);
+        }
+        let connection = schema::connect_reader(&self.directory.file(DATABASE_FILE), *hold(&self.id))?;
+        *hold(&self.long_read) = Some(connection.get_interrupt_handle());
+        Ok(connection)
+    }
+}
+
+impl Drop for Store {
+    /// The lock goes last: nobody else opens what is still being written.
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn open_or_recover(directory: &Directory) -> Result<(Connection, DatabaseId, Option<Recovered>)> {
+    let damaged_files = recovery::finish(directory)?;
+    let interrupted = (!damaged_files.is_empty()).then(|| Recovered { damaged_files, ..Recovered::default() });
+    let path = directory.file(DATABASE_FILE);
+    let held = directory.read_id();
+    let is_blank = path.metadata().map_or(true, |metadata| metadata.len() == 0);
+    if is_blank && copies::copies(directory).is_empty() {
+        let id = held.map_or_else(DatabaseId::random, Ok)?;
+        if held.is_none() {
+            directory.write_id(id)?;
+        }
+        directory.create_private(&path)?;
+        return Ok((schema::create(&path, id)?, id, None));
+    }
+    let opened = if is_blank {
+        Err(Error::CorruptDatabase("it is not there, and a copy of it is".to_owned()))
+    } else {
+        open_known(directory, held)
+    };
+    match opened {
+        Ok((connection, id)) => Ok((connection, id, interrupted)),
+        Err(Error::CorruptDatabase(why)) => {
+            tracing::error!(%why, "the database is damaged");
+            let (id, recovered) = recovery::recover(directory, held)?;
+            Ok((schema::open(&path, id)?, id, Some(recovered)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn open_known(directory: &Directory, held: Option<DatabaseId>) -> Result<(Connection, DatabaseId)> {
+    let path = directory.file(DATABASE_FILE);
+    // Without the id beside it the database's own is believed, if its rows bear it out. With one that is none's, a newer database is
+    // still told from a damaged one.
+    let carried = || sums::carried_id(&schema::look(&path).ok()?);
+    let id = held.or_else(carried).map_or_else(DatabaseId::random, Ok)?;
+    let connection = schema::open(&path, id)?;
+    if copies::newest_commit(directory, id) > schema::commits(&connection) {
+        return Err(Error::CorruptDatabase("commits that a copy has are missing".to_owned()));
+    }
+    if held.is_none() {
+        if !schema::is_sound(&connection)? {
+            return Err(Error::CorruptDatabase("its rows are of another database".to_owned()));
+        }
+        directory.write_id(id)?;
+    }
+    Ok((connection, id))
+}
+
+fn tell_and_note(observer: &Observer, uncopied: &Arc<AtomicBool>) -> Observer {
+    let (observer, uncopied) = (Arc::clone(observer), Arc::clone(uncopied));
+    Arc::new(move |changes: Vec<Change>| {
+        if !changes.is_empty() {
+            uncopied.store(true, Ordering::Release);
+        }
+        observer(changes);
+    })
 }
 
 fn read_with<T>(reader: &Mutex<Option<Connection>>, read: impl FnOnce(&Rows<'_>) -> Result<T>) -> Result<T> {

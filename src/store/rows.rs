@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Params, Row, named_params, params};
 
-use super::codec::{Sql, json, optional_word, proof, word};
+use super::codec::{Sql, damaged, json, optional_word, proof, word};
 use crate::error::Result;
 use crate::model::{
     Debt, DebtId, Generation, KeyId, Lane, LaneId, LaneKey, Launch, LaunchId, Pending, PendingSummary, RowId, Session,
@@ -27,7 +27,8 @@ impl<'c> Rows<'c> {
     }
 
     pub fn sessions_of_content(&self, content_id: &str) -> Result<Vec<Session>> {
-        self.sessions("content_id = ?1", [content_id])
+        let sessions = self.sessions("content_id = ?1", [content_id])?;
+        trust_index(sessions, |session| session.content_id == content_id)
     }
 
     pub fn sessions_of_account(&self, account: &str) -> Result<Vec<Session>> {
@@ -36,7 +37,8 @@ impl<'c> Rows<'c> {
 
     /// The rows of a lane that hold this session id.
     pub fn holders(&self, lane: LaneId, session_id: &str) -> Result<Vec<Session>> {
-        self.sessions("lane = ?1 AND session_id = ?2", params![lane, session_id])
+        let sessions = self.sessions("lane = ?1 AND session_id = ?2", params![lane, session_id])?;
+        trust_index(sessions, |session| session.lane == lane && session.session_id == session_id)
     }
 
     /// The contents of a lane, by row; `canary`: its sacrificial licences instead, which no content needs.
@@ -47,7 +49,7 @@ impl<'c> Rows<'c> {
     }
 
     pub fn sessions_with_key(&self, key_id: KeyId) -> Result<Vec<Session>> {
-        self.sessions("id IN (SELECT session FROM session_key WHERE key_id = ?1)", [key_id.to_string()])
+        self.sessions("id IN (SELECT session FROM session_key_row WHERE key_id = ?1 AND intact)", [key_id.to_string()])
     }
 
     /// The rows whose pending licence has this session id.
@@ -59,13 +61,12 @@ impl<'c> Rows<'c> {
 
     /// Whether the row once had this session id.
     pub fn had_id(&self, id: RowId, session_id: &str) -> Result<bool> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT 1 FROM past_id WHERE session = ?1 AND session_id = ?2")?;
-        Ok(statement.exists(params![id, session_id])?)
+        let sql = "SELECT 1 FROM session, json_each(past_ids) AS past WHERE session.id = ?1 AND past.value = ?2";
+        Ok(self.connection.prepare_cached(sql)?.exists(params![id, session_id])?)
     }
 
     fn sessions(&self, condition: &str, parameters: impl Params) -> Result<Vec<Session>> {
-        let sql = format!("SELECT * FROM session WHERE {condition} ORDER BY id");
+        let sql = format!("SELECT * FROM session_row WHERE {condition} ORDER BY id");
         let mut statement = self.connection.prepare_cached(&sql)?;
         let mut sessions = statement.query_map(parameters, session)?.collect::<Sql<Vec<_>>>()?;
         for session in &mut sessions {
@@ -75,7 +76,7 @@ impl<'c> Rows<'c> {
     }
 
     fn pending(&self, id: RowId) -> Result<Option<Pending>> {
-        let mut statement = self.connection.prepare_cached("SELECT * FROM pending WHERE session = ?1")?;
+        let mut statement = self.connection.prepare_cached("SELECT * FROM pending_row WHERE session = ?1")?;
         Ok(statement.query_row([id], pending).optional()?)
     }
 
@@ -84,7 +85,8 @@ impl<'c> Rows<'c> {
     }
 
     pub fn summaries_of_content(&self, content_id: &str) -> Result<Vec<SessionSummary>> {
-        self.summaries("content_id = :content", named_params! { ":content": content_id })
+        let summaries = self.summaries("content_id = :content", named_params! { ":content": content_id })?;
+        trust_index(summaries, |summary| *summary.content_id == *content_id)
     }
 
     pub fn summaries_after(&self, after: RowId, limit: usize) -> Result<Vec<SessionSummary>> {
@@ -99,9 +101,9 @@ impl<'c> Rows<'c> {
                     init_data IS NOT NULL AND init_data_type IS NOT NULL AS renewable,
                     state, reason, session.delay, session.proven_generation, session.proven_launch,
                     session.proven_at_ms, session.expiration_ms, strike_run, strike_at_ms, session.attempts,
-                    session.next_attempt_at_ms, checked_generation, stale_id, missing_launch,
+                    session.next_attempt_at_ms, checked_generation, stale_id, missing_launch, session.intact,
                     pending.session AS has_pending
-             FROM session LEFT JOIN pending ON pending.session = session.id WHERE {condition}"
+             FROM session_row AS session LEFT JOIN pending ON pending.session = session.id WHERE {condition}"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
         let found = statement.query_map(parameters, |row| {
@@ -137,12 +139,12 @@ impl<'c> Rows<'c> {
     }
 
     pub fn lanes(&self) -> Result<Vec<Lane>> {
-        let mut statement = self.connection.prepare_cached("SELECT * FROM lane ORDER BY id")?;
+        let mut statement = self.connection.prepare_cached("SELECT * FROM lane_row ORDER BY id")?;
         Ok(statement.query_map([], lane)?.collect::<Sql<_>>()?)
     }
 
     pub fn lane(&self, id: LaneId) -> Result<Option<Lane>> {
-        let mut statement = self.connection.prepare_cached("SELECT * FROM lane WHERE id = ?1")?;
+        let mut statement = self.connection.prepare_cached("SELECT * FROM lane_row WHERE id = ?1")?;
         Ok(statement.query_row([id], lane).optional()?)
     }
 
@@ -156,40 +158,50 @@ impl<'c> Rows<'c> {
     }
 
     pub fn debts(&self) -> Result<Vec<Debt>> {
-        let mut statement = self.connection.prepare_cached("SELECT * FROM debt ORDER BY id")?;
+        let mut statement = self.connection.prepare_cached("SELECT * FROM debt_row ORDER BY id")?;
         Ok(statement.query_map([], debt)?.collect::<Sql<_>>()?)
     }
 
     pub fn debt(&self, id: DebtId) -> Result<Option<Debt>> {
-        let mut statement = self.connection.prepare_cached("SELECT * FROM debt WHERE id = ?1")?;
+        let mut statement = self.connection.prepare_cached("SELECT * FROM debt_row WHERE id = ?1")?;
         Ok(statement.query_row([id], debt).optional()?)
     }
 
     /// The debt for this session id, if it is owed.
     pub fn debt_of(&self, lane: LaneId, session_id: &str) -> Result<Option<Debt>> {
-        let sql = "SELECT * FROM debt WHERE lane = ?1 AND session_id = ?2";
+        let sql = "SELECT * FROM debt_row WHERE lane = ?1 AND session_id = ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
         Ok(statement.query_row(params![lane, session_id], debt).optional()?)
     }
 
     pub fn lane_by_key(&self, key: &LaneKey) -> Result<Option<Lane>> {
-        let sql = "SELECT * FROM lane WHERE origin = ?1 AND partition = ?2 AND key_system = ?3";
+        let sql = "SELECT * FROM lane_row WHERE origin = ?1 AND partition = ?2 AND key_system = ?3";
         let mut statement = self.connection.prepare_cached(sql)?;
         Ok(statement.query_row([&key.origin, &key.partition, &key.key_system], lane).optional()?)
     }
 
     /// The newest launches first.
     pub fn launches(&self, limit: u32) -> Result<Vec<Launch>> {
-        let sql = "SELECT * FROM launch ORDER BY id DESC LIMIT ?1";
+        let sql = "SELECT * FROM launch_row ORDER BY id DESC LIMIT ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
         Ok(statement.query_map([limit], launch)?.collect::<Sql<_>>()?)
     }
 
     /// The launch before `id`.
     pub fn launch_before(&self, id: LaunchId) -> Result<Option<Launch>> {
-        let sql = "SELECT * FROM launch WHERE id < ?1 ORDER BY id DESC LIMIT 1";
+        let sql = "SELECT * FROM launch_row WHERE id < ?1 ORDER BY id DESC LIMIT 1";
         Ok(self.connection.prepare_cached(sql)?.query_row([id], launch).optional()?)
     }
+}
+
+/// A row whose checksum is wrong is damage, whatever it says.
+fn intact(row: &Row<'_>) -> Sql<()> {
+    if row.get("intact")? { Ok(()) } else { Err(damaged("checksum")) }
+}
+
+/// A damaged index finds rows that were not asked for.
+fn trust_index<T>(found: Vec<T>, is_meant: impl Fn(&T) -> bool) -> Result<Vec<T>> {
+    if found.iter().all(is_meant) { Ok(found) } else { Err(damaged("of an index").into()) }
 }
 
 fn standing(row: &Row<'_>) -> Sql<Standing> {
@@ -212,6 +224,7 @@ fn standing(row: &Row<'_>) -> Sql<Standing> {
 }
 
 fn session(row: &Row<'_>) -> Sql<Session> {
+    intact(row)?;
     let metadata: Option<String> = row.get("metadata")?;
     Ok(Session {
         id: row.get("id")?,
@@ -237,6 +250,7 @@ fn session(row: &Row<'_>) -> Sql<Session> {
 }
 
 fn pending(row: &Row<'_>) -> Sql<Pending> {
+    intact(row)?;
     Ok(Pending {
         session_id: row.get("session_id")?,
         stage: word(row, "stage")?,
@@ -250,6 +264,7 @@ fn pending(row: &Row<'_>) -> Sql<Pending> {
 }
 
 fn summary(row: &Row<'_>) -> Sql<SessionSummary> {
+    intact(row)?;
     Ok(SessionSummary {
         id: row.get("id")?,
         lane: row.get("lane")?,
@@ -266,6 +281,7 @@ fn summary(row: &Row<'_>) -> Sql<SessionSummary> {
 }
 
 fn lane(row: &Row<'_>) -> Sql<Lane> {
+    intact(row)?;
     Ok(Lane {
         id: row.get("id")?,
         key: LaneKey {
@@ -283,6 +299,7 @@ fn lane(row: &Row<'_>) -> Sql<Lane> {
 }
 
 fn debt(row: &Row<'_>) -> Sql<Debt> {
+    intact(row)?;
     Ok(Debt {
         id: row.get("id")?,
         lane: row.get("lane")?,
@@ -297,6 +314,7 @@ fn debt(row: &Row<'_>) -> Sql<Debt> {
 }
 
 fn launch(row: &Row<'_>) -> Sql<Launch> {
+    intact(row)?;
     Ok(Launch {
         launch_id: row.get("id")?,
         at_ms: row.get("at_ms")?,

@@ -1,23 +1,37 @@
-//! Schema 1, and the settings of a connection.
+//! Schema 1, the settings of a connection, and whether a database is sound.
 
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, params};
 
+use super::sums::{self, DatabaseId};
 use crate::error::{Error, Result};
 
 /// `PRAGMA user_version` of this schema.
 pub const SCHEMA_VERSION: i64 = 1;
+/// The oldest schema whose code may write to this one: a version that only adds is written by older code after a rollback.
+const OLDEST_WRITER: i64 = 1;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// `PRAGMA application_id`: "EOSs".
 const APPLICATION_ID: i64 = 0x454f_5373;
 
 const SCHEMA_1: &str = "
+-- One row: the database's id, which is held beside the file too, the oldest schema whose code may write here, and how many
+-- commits there were: SQLite takes a damaged log for a shorter one, and a copy then knows of more.
+CREATE TABLE meta (
+    id             TEXT NOT NULL,
+    oldest_writer  INTEGER NOT NULL,
+    commits        INTEGER NOT NULL,
+    checksum       INTEGER
+);
 CREATE TABLE launch (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
     at_ms     INTEGER NOT NULL,
     platform  TEXT NOT NULL,
-    changes   TEXT NOT NULL
+    changes   TEXT NOT NULL,
+    checksum  INTEGER
 );
 CREATE TABLE lane (
     id                 INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -30,11 +44,14 @@ CREATE TABLE lane (
     witness            TEXT,
     capability         TEXT,
     capability_launch  INTEGER,
+    checksum           INTEGER,
     UNIQUE (origin, partition, key_system)
 );
 CREATE TABLE session (
     id                  INTEGER PRIMARY KEY AUTOINCREMENT,
     lane                INTEGER NOT NULL REFERENCES lane,
+    -- The lane in words, from which a damaged one is rebuilt.
+    lane_key            TEXT NOT NULL,
     content_id          TEXT NOT NULL,
     session_id          TEXT NOT NULL,
     account             TEXT,
@@ -62,21 +79,19 @@ CREATE TABLE session (
     next_attempt_at_ms  INTEGER,
     checked_generation  INTEGER,
     stale_id            INTEGER NOT NULL DEFAULT 0,
-    missing_launch      INTEGER
+    missing_launch      INTEGER,
+    -- Ids that the row once had, as JSON.
+    past_ids            TEXT NOT NULL DEFAULT '[]',
+    checksum            INTEGER
 );
 CREATE INDEX session_by_content ON session (content_id);
 CREATE INDEX session_by_session_id ON session (lane, session_id);
 -- What a launch counts: the suspects of a lane, without touching the proven.
 CREATE INDEX session_by_proof ON session (lane, state, proven_generation);
--- Ids that a row once had.
-CREATE TABLE past_id (
-    session     INTEGER NOT NULL REFERENCES session ON DELETE CASCADE,
-    session_id  TEXT NOT NULL,
-    PRIMARY KEY (session, session_id)
-) WITHOUT ROWID;
 CREATE TABLE session_key (
     key_id   TEXT NOT NULL,
     session  INTEGER NOT NULL REFERENCES session ON DELETE CASCADE,
+    checksum INTEGER,
     PRIMARY KEY (key_id, session)
 ) WITHOUT ROWID;
 CREATE INDEX session_key_by_session ON session_key (session);
@@ -92,7 +107,8 @@ CREATE TABLE pending (
     expiration_ms       INTEGER,
     delay               TEXT,
     attempts            INTEGER NOT NULL,
-    next_attempt_at_ms  INTEGER
+    next_attempt_at_ms  INTEGER,
+    checksum            INTEGER
 );
 CREATE INDEX pending_by_session_id ON pending (session_id);
 CREATE TABLE debt (
@@ -105,24 +121,84 @@ CREATE TABLE debt (
     key_ids             TEXT NOT NULL,
     attempts            INTEGER NOT NULL,
     next_attempt_at_ms  INTEGER,
+    checksum            INTEGER,
     UNIQUE (lane, session_id)
 );
 ";
 
-/// Opens a database that is ours, or an empty file, and creates the schema there. Another's or a newer one is refused
-/// before anything of it is changed.
-pub fn open(path: &Path) -> Result<Connection> {
-    let mut connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
-    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let is_empty = !connection.prepare("SELECT 1 FROM sqlite_schema")?.exists([])?;
-    if !is_empty && application != APPLICATION_ID {
-        return Err(Error::CorruptDatabase("another application's database".to_owned()));
-    }
-    if found > SCHEMA_VERSION {
+/// The tables with the columns that their rows are known by. Rows of later ones belong to rows of earlier ones.
+pub const TABLES: [(&str, &str); 7] = [
+    ("meta", "id"),
+    ("launch", "id"),
+    ("lane", "id"),
+    ("session", "id"),
+    ("session_key", "key_id, session"),
+    ("pending", "session"),
+    ("debt", "id"),
+];
+
+/// Opens a database that is ours and looks as it should; its rows are looked at when they are read. Another's or a newer one is
+/// refused before anything of it is changed.
+///
+/// Fails with `ERR_CORRUPT_DATABASE` also when the file, or what its write-ahead log brings, is not of the database `id`.
+pub fn open(path: &Path, id: DatabaseId) -> Result<Connection> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    let is_ours = schema_of(&connection)? == expected_schema()?;
+    let found = version(&connection)?;
+    // A version that is newer by its number alone is a damaged number.
+    let is_newer = found > SCHEMA_VERSION && !is_ours;
+    if is_newer && oldest_writer(&connection).is_none_or(|oldest| oldest > SCHEMA_VERSION) {
         return Err(Error::NewerDatabase { found, known: SCHEMA_VERSION });
     }
+    let is_current = is_ours && found == SCHEMA_VERSION;
+    if !is_newer && !is_current {
+        return Err(Error::CorruptDatabase("its schema is not ours".to_owned()));
+    }
+    sums::register(&connection, id)?;
+    if sums::carried_id(&connection) != Some(id) {
+        return Err(Error::CorruptDatabase("it is not the database that was here".to_owned()));
+    }
+    configure(&connection)?;
+    Ok(connection)
+}
+
+/// How many commits there were; `None`: the row that says so is damaged. The connection knows the id.
+pub fn commits(connection: &Connection) -> Option<i64> {
+    let sql = "SELECT commits FROM meta WHERE row_sum('meta', id, oldest_writer, commits) IS checksum";
+    connection.query_row(sql, [], |row| row.get(0)).ok()
+}
+
+fn oldest_writer(connection: &Connection) -> Option<i64> {
+    connection.query_row("SELECT oldest_writer FROM meta", [], |row| row.get(0)).ok()
+}
+
+/// A look at a database file that is not trusted yet.
+pub fn look(path: &Path) -> Result<Connection> {
+    Ok(Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?)
+}
+
+/// Creates a database in a file that is empty or not there.
+pub fn create(path: &Path, id: DatabaseId) -> Result<Connection> {
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    sums::register(&connection, id)?;
+    configure(&connection)?;
+    define(&mut connection, id)?;
+    Ok(connection)
+}
+
+/// The version of the schema of a database that is ours.
+fn version(connection: &Connection) -> Result<i64> {
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    if application != APPLICATION_ID || found < 1 {
+        return Err(Error::CorruptDatabase("another application's database".to_owned()));
+    }
+    Ok(found)
+}
+
+fn configure(connection: &Connection) -> Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // On macOS a plain fsync leaves data in the drive's cache.
@@ -131,32 +207,79 @@ pub fn open(path: &Path) -> Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     // What is deleted is overwritten: a title that somebody removed cannot be read from the file.
     connection.pragma_update(None, "secure_delete", true)?;
-    if is_empty {
-        create(&mut connection)?;
-    }
-    Ok(connection)
+    Ok(())
 }
 
-fn create(connection: &mut Connection) -> Result<()> {
+fn define(connection: &mut Connection, id: DatabaseId) -> Result<()> {
     let tx = connection.transaction()?;
     tx.execute_batch(SCHEMA_1)?;
+    for (table, key) in TABLES {
+        sums::keep(&tx, table, key)?;
+    }
+    tx.execute(
+        "INSERT INTO meta (id, oldest_writer, commits) VALUES (?1, ?2, 0)",
+        params![id.as_hex(), OLDEST_WRITER],
+    )?;
     tx.pragma_update(None, "application_id", APPLICATION_ID)?;
     tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     tx.commit()?;
     Ok(())
 }
 
+/// All definitions of a database, as SQLite keeps them.
+fn schema_of(connection: &Connection) -> Result<Vec<String>> {
+    // SQLite makes its own tables, for statistics among others, as it needs them.
+    let sql =
+        "SELECT name || ' ' || coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%' ORDER BY name";
+    let mut statement = connection.prepare(sql)?;
+    let definitions = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    Ok(definitions)
+}
+
+/// What `schema_of` says of a database that was just created; made once in each process.
+fn expected_schema() -> Result<&'static [String]> {
+    static EXPECTED: OnceLock<Vec<String>> = OnceLock::new();
+    if let Some(expected) = EXPECTED.get() {
+        return Ok(expected);
+    }
+    let id = DatabaseId::random()?;
+    let mut connection = Connection::open_in_memory()?;
+    sums::register(&connection, id)?;
+    define(&mut connection, id)?;
+    let schema = schema_of(&connection)?;
+    Ok(EXPECTED.get_or_init(|| schema))
+}
+
 /// Folds the write-ahead log into the database file and truncates it, waiting for readers and the writer.
 pub fn empty_wal(path: &Path) -> Result<()> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     if busy { Err(Error::Storage("the write-ahead log is in use".to_owned())) } else { Ok(()) }
 }
 
-pub fn connect_reader(path: &Path) -> Result<Connection> {
+pub fn connect_reader(path: &Path, id: DatabaseId) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    sums::register(&connection, id)?;
     Ok(connection)
+}
+
+/// Looks at every page, every index and every row. Slow for large databases; not on a thread that anybody waits for.
+pub fn is_sound(connection: &Connection) -> Result<bool> {
+    let says: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    if says != "ok" {
+        tracing::error!(%says, "the database is damaged");
+        return Ok(false);
+    }
+    for (table, _) in TABLES {
+        let sql = format!("SELECT count(*) FROM {table}_row WHERE NOT intact");
+        let damaged: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
+        if damaged > 0 {
+            tracing::error!(table, damaged, "rows are damaged");
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -3,4 +3,5 @@
 mod commit;
 mod directory;
 mod fixtures;
+mod recovery;
 mod round_trip;

@@ -70,9 +70,10 @@ impl<'c> Tx<'c> {
 
     /// Inserts a session (its `id` is ignored) and gives its new id.
     pub fn insert_session(&mut self, session: &Session) -> Result<RowId> {
-        let sql = "INSERT INTO session (lane, content_id, session_id, account, init_data_type, init_data, key_ids,
-            license_url, capabilities, last_played_at_ms, rules, canary, metadata, ever_proven, request_id, state,
-            attempts) VALUES (?1, ?2, ?3, NULL, NULL, NULL, '[]', NULL, '{}', NULL, '{}', 0, NULL, 0, NULL, 'active', 0)";
+        let sql = "INSERT INTO session (lane, lane_key, content_id, session_id, key_ids, capabilities, rules, canary,
+            ever_proven, state, attempts)
+            SELECT id, json_array(origin, partition, key_system), ?2, ?3, '[]', '{}', '{}', 0, 0, 'active', 0
+            FROM lane WHERE id = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
         let id = statement.insert(params![session.lane, session.content_id, session.session_id])?;
         drop(statement);
@@ -83,8 +84,8 @@ impl<'c> Tx<'c> {
     /// Writes every column of a session and its pending licence. An id that it gives up is remembered.
     pub fn save_session(&mut self, session: &Session) -> Result<()> {
         self.sessions.insert(session.id);
-        let sql = "INSERT OR IGNORE INTO past_id (session, session_id)
-            SELECT id, session_id FROM session WHERE id = ?1 AND session_id <> ?2";
+        let sql = "UPDATE session SET past_ids = json_insert(past_ids, '$[#]', session_id)
+            WHERE id = ?1 AND session_id <> ?2";
         self.connection.prepare_cached(sql)?.execute(params![session.id, session.session_id])?;
         let standing = &session.standing;
         let sql = "UPDATE session SET session_id = ?2, account = ?3, init_data_type = ?4, init_data = ?5, key_ids = ?6,
@@ -250,6 +251,13 @@ impl<'c> Tx<'c> {
         let sql = "INSERT INTO launch (at_ms, platform, changes) VALUES (?1, ?2, ?3)";
         let mut statement = self.connection.prepare_cached(sql)?;
         Ok(statement.insert(params![at_ms, to_json(platform), to_json(&changes)])?)
+    }
+
+    /// Inserts a launch under its id, if it is not there.
+    pub fn keep_launch(&mut self, id: LaunchId, at_ms: Millis, platform: &Snapshot) -> Result<()> {
+        let sql = "INSERT INTO launch (id, at_ms, platform, changes) VALUES (?1, ?2, ?3, '[]') ON CONFLICT DO NOTHING";
+        self.connection.prepare_cached(sql)?.execute(params![id, at_ms, to_json(platform)])?;
+        Ok(())
     }
 
     pub fn save_launch(&mut self, id: LaunchId, platform: &Snapshot, changes: &[PlatformChange]) -> Result<()> {

@@ -41,6 +41,14 @@ impl Writer {
         Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
     }
 
+    /// Begins again with another connection, after `close`.
+    pub fn restart(&self, connection: Connection, observer: Observer) -> Result<()> {
+        let fresh = Self::start(connection, observer)?;
+        *hold(&self.queue) = hold(&fresh.queue).take();
+        *hold(&self.thread) = hold(&fresh.thread).take();
+        Ok(())
+    }
+
     pub async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
@@ -86,7 +94,7 @@ fn write_until_closed(mut connection: Connection, mut queue: mpsc::Receiver<Job>
         let mut done = Vec::with_capacity(jobs.len());
         let committed = commit(&mut connection, jobs, &mut done);
         tracing::trace!(jobs = done.len(), ok = committed.is_ok(), "commit");
-        let fate = committed.map(observer).inspect_err(|error| {
+        let fate = committed.map(|changes| observer(changes)).inspect_err(|error| {
             tracing::error!(%error, "commit failed");
         });
         for done in done {
@@ -129,6 +137,7 @@ fn run_jobs(
     }
     let changes = tx.changes()?;
     drop(tx);
+    transaction.execute("UPDATE meta SET commits = commits + 1", [])?;
     transaction.commit()?;
     Ok(changes)
 }

@@ -69,6 +69,7 @@ async fn a_write_is_committed_and_observed_before_it_is_answered() {
     let (entered, observing) = tokio::sync::oneshot::channel();
     let (release, released) = mpsc::channel::<()>();
     let entered = Mutex::new(Some(entered));
+    let released = Mutex::new(released);
     let observer = move |changes: Vec<Change>| {
         let is_session = changes.iter().any(|change| matches!(change, Change::Session(_)));
         if let Some(entered) = entered.lock().expect("one thread").take_if(|_| is_session) {
@@ -76,10 +77,10 @@ async fn a_write_is_committed_and_observed_before_it_is_answered() {
             let other = rusqlite::Connection::open(file).expect("another connection");
             let count = other.query_row("SELECT count(*) FROM session", [], |row| row.get::<_, i64>(0));
             entered.send(count.expect("a count")).expect("the test listens");
-            released.recv().expect("the test lets go");
+            released.lock().expect("one thread").recv().expect("the test lets go");
         }
     };
-    let store = Store::open(directory.path(), Duration::ZERO, Box::new(observer)).expect("a store");
+    let store = Store::open(directory.path(), Duration::ZERO, Arc::new(observer)).expect("a store").0;
     let store = Arc::new(store);
     let lane = stored_lane(&store).await;
     let writer = Arc::clone(&store);

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ fn an_open_that_waits_succeeds_when_the_holder_leaves() {
     let waiting = thread::spawn(move || {
         let at_once = open(&path).map(|_| ());
         tell.send(at_once).expect("the test listens");
-        Store::open(&path, Duration::from_secs(60), Box::new(|_| {})).map(|store| store.close())
+        Store::open(&path, Duration::from_secs(60), Arc::new(|_| {})).map(|(store, _)| store.close())
     });
     let at_once = told.recv().expect("the thread tells");
     assert_eq!(at_once.map_err(|error| error.code()), Err("ERR_IN_USE"), "held when the wait begins");
@@ -94,25 +94,40 @@ fn a_store_that_is_dropped_lets_go_too() {
     assert_eq!(refusal(directory.path()), None);
 }
 
-#[tokio::test]
-async fn a_database_of_a_newer_version_is_refused_and_left_as_it_is() {
-    let directory = directory();
-    let store = open(directory.path()).expect("a store");
+/// Makes the store of a later version of it: one table more, written by nobody older than `oldest_writer`.
+async fn newer_store(path: &Path, oldest_writer: i64) {
+    let store = open(path).expect("a store");
     let lane = stored_lane(&store).await;
     put(&store, lane, "film").await.expect("written");
     store.close();
-    let file = directory.path().join(DATABASE_FILE);
-    let newer = rusqlite::Connection::open(&file).expect("a database");
+    let newer = rusqlite::Connection::open(path.join(DATABASE_FILE)).expect("a database");
+    newer.execute_batch("DROP TRIGGER meta_updated; CREATE TABLE later (a);").expect("changed");
+    newer.execute("UPDATE meta SET oldest_writer = ?1", [oldest_writer]).expect("written");
     newer.pragma_update(None, "user_version", 2).expect("written");
     newer.close().expect("closed");
+}
+
+#[tokio::test]
+async fn a_database_that_only_a_newer_version_may_write_is_refused_and_left_as_it_is() {
+    let directory = directory();
+    newer_store(directory.path(), 2).await;
+    let file = directory.path().join(DATABASE_FILE);
     let before = fs::read(&file).expect("a file");
     assert_eq!(refusal(directory.path()), Some(Error::NewerDatabase { found: 2, known: 1 }));
     assert!(fs::read(&file).expect("a file") == before, "not a byte of it is changed");
-    assert_eq!(
-        refusal(directory.path()).map(|error| error.code()),
-        Some("ERR_NEWER_DATABASE"),
-        "and the lock is not kept"
-    );
+    let code = refusal(directory.path()).map(|error| error.code());
+    assert_eq!(code, Some("ERR_NEWER_DATABASE"), "and the lock is not kept");
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_that_only_adds_is_read_and_written() {
+    let directory = directory();
+    newer_store(directory.path(), 1).await;
+    let store = open(directory.path()).expect("the newer one opens");
+    let lane = store.read(|rows| rows.lanes()).expect("read")[0].id;
+    put(&store, lane, "another").await.expect("written");
+    assert_eq!(contents(&store), ["film", "another"]);
+    store.close();
 }
 
 #[test]
@@ -129,28 +144,36 @@ fn a_newer_database_that_keeps_another_journal_is_left_as_it_is_too() {
     assert!(fs::read(&file).expect("a file") == before, "not a byte of it is changed");
 }
 
+/// Opens what is there; the names of what was set aside.
+fn set_aside(path: &Path) -> Vec<String> {
+    let (store, recovered) = Store::open(path, Duration::ZERO, Arc::new(|_| {})).expect("it opens");
+    store.close();
+    recovered.expect("something was wrong").damaged_files
+}
+
 #[test]
-fn a_file_of_another_kind_is_a_corrupt_database_and_is_left_as_it_is() {
+fn a_file_of_another_kind_is_set_aside_as_it_is() {
     let directory = directory();
-    let file = directory.path().join(DATABASE_FILE);
     let text = "Dear diary, ".repeat(1_000);
-    fs::write(&file, &text).expect("written");
-    assert_eq!(refusal(directory.path()).map(|error| error.code()), Some("ERR_CORRUPT_DATABASE"));
-    assert_eq!(fs::read_to_string(&file).expect("a file"), text);
+    fs::write(directory.path().join(DATABASE_FILE), &text).expect("written");
+    let names = set_aside(directory.path());
+    assert_eq!(names.len(), 1);
+    assert_eq!(fs::read_to_string(directory.path().join(&names[0])).expect("a file"), text);
+    assert_eq!(refusal(directory.path()), None);
 }
 
 #[test]
 fn the_database_of_another_application_is_not_taken_for_ours() {
     for user_version in [0, 1] {
         let directory = directory();
-        let file = directory.path().join(DATABASE_FILE);
-        let other = rusqlite::Connection::open(&file).expect("a database");
+        let other = rusqlite::Connection::open(directory.path().join(DATABASE_FILE)).expect("a database");
         other.pragma_update(None, "application_id", 0x4d50_504b).expect("written");
         other.pragma_update(None, "user_version", user_version).expect("written");
         other.execute_batch("CREATE TABLE notes (a)").expect("a table");
         other.close().expect("closed");
-        let code = refusal(directory.path()).map(|error| error.code());
-        assert_eq!(code, Some("ERR_CORRUPT_DATABASE"), "user_version {user_version}");
+        let names = set_aside(directory.path());
+        let kept = rusqlite::Connection::open(directory.path().join(&names[0])).expect("still a database");
+        assert!(kept.prepare("SELECT a FROM notes").is_ok(), "user_version {user_version}");
     }
 }
 

@@ -16,14 +16,14 @@ pub fn directory() -> tempfile::TempDir {
 }
 
 pub fn open(path: &Path) -> Result<Store> {
-    Store::open(path, Duration::ZERO, Box::new(|_| {}))
+    Store::open(path, Duration::ZERO, Arc::new(|_| {})).map(|(store, _)| store)
 }
 
 pub fn open_told(path: &Path) -> (Store, Told) {
     let told = Told::default();
     let tell = Arc::clone(&told);
-    let observer = Box::new(move |changes| tell.lock().expect("no test panics while it listens").push(changes));
-    let store = Store::open(path, Duration::ZERO, observer).expect("an empty directory opens");
+    let observer = Arc::new(move |changes| tell.lock().expect("no test panics while it listens").push(changes));
+    let (store, _) = Store::open(path, Duration::ZERO, observer).expect("an empty directory opens");
     (store, told)
 }
 

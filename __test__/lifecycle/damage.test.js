@@ -1,0 +1,82 @@
+'use strict';
+
+const { openSync, closeSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync, writeSync } = require('node:fs');
+const path = require('node:path');
+const { setTimeout: sleep } = require('node:timers/promises');
+const { useApp, keyId, next, titles, UPDATED } = require('../helpers/offline-app.js');
+
+const app = useApp();
+const DATABASE = 'offline-sessions.sqlite3';
+
+/** @param {string} name */
+const file = (name) => path.join(app.directory, name);
+const files = () => readdirSync(app.directory).filter((name) => !/-(wal|shm)$/.test(name)).sort();
+
+/** Waits for the copy that follows a run; it is made in the background. */
+async function copied() {
+  while (!files().includes('offline-sessions.copy-1.sqlite3')) await sleep(5);
+}
+
+/** A store with a copy of it, closed. @param {number} n */
+async function storeAndCopy(n) {
+  await app.open();
+  await app.store(n);
+  await app.offline.revalidate();
+  await copied();
+  await app.quit();
+}
+
+test.each([
+  ['of another kind', () => writeFileSync(file(DATABASE), 'Dear diary, '.repeat(1000))],
+  ['cut off', () => truncateSync(file(DATABASE), statSync(file(DATABASE)).size / 2)],
+  ['empty', () => writeFileSync(file(DATABASE), '')],
+])('a database file that is %s is restored from its copy, and every title is checked again', async (_what, damage) => {
+  await storeAndCopy(5);
+  damage();
+  const offline = await app.open();
+  expect(offline.launch.recovered).toMatchObject({ copyAt: expect.any(Number) });
+  expect(offline.launch).toMatchObject({ suspects: 5 });
+  expect(offline.unready()).toHaveLength(5);
+  expect(await offline.revalidate()).toMatchObject({ checked: 5, proven: 5, licenseRequests: 0 });
+  expect(app.offline.unready()).toEqual([]);
+  await app.relaunch();
+  expect(app.offline.launch).toMatchObject({ recovered: null, suspects: 0 });
+});
+
+test('what was damaged is set aside whole, and erased when the app says so', async () => {
+  await storeAndCopy(1);
+  const before = 'Dear diary';
+  writeFileSync(file(DATABASE), before);
+  const offline = await app.open();
+  const [name] = offline.launch.recovered.damagedFiles;
+  expect(readFileSync(file(name), 'utf8')).toBe(before);
+  await offline.erase();
+  expect(files()).toEqual(['offline-sessions.id', 'offline-sessions.lock', 'offline-sessions.pid', DATABASE]);
+});
+
+test('rows that are damaged while the store is open are recovered, told, and the call that met them answers', async () => {
+  await storeAndCopy(40);
+  const offline = await app.open();
+  expect(await offline.list()).toHaveLength(40);
+  const handle = openSync(file(DATABASE), 'r+');
+  const at = readFileSync(file(DATABASE)).lastIndexOf('title 3');
+  writeSync(handle, 'title X', at);
+  closeSync(handle);
+  const warned = next(offline, 'warning');
+  // Everything that is still in a cache is read again.
+  await offline.put(app.download('another', [keyId(50)]));
+  const found = await offline.list();
+  expect(found.map(({ contentId }) => contentId).sort()).toEqual([...titles(40), 'another'].sort());
+  expect(await warned).toMatchObject({ code: 'ERR_CORRUPT_DATABASE', recovered: { damagedFiles: [expect.any(String), ...[]] } });
+  app.warnings.splice(0);
+  expect(await offline.revalidate()).toMatchObject({ proven: 41, licenseRequests: 0 });
+});
+
+test('an update is noticed although the database was lost with what it knew', async () => {
+  await storeAndCopy(2);
+  writeFileSync(file(DATABASE), '');
+  app.cdm.breakSalts();
+  const offline = await app.open({ platform: UPDATED });
+  expect(await offline.revalidate()).toMatchObject({ lost: 2, adopted: 2, licenseRequests: 2 });
+  expect(titles(2).every((title) => app.plays(title))).toBe(true);
+});

@@ -1,0 +1,50 @@
+//! A database that turns out to be damaged is exchanged for what is left of it, while work goes on.
+
+use std::sync::Arc;
+
+use super::{Engine, blocking};
+use crate::error::{Error, Result};
+use crate::store::{Recovered, Tx};
+
+impl Engine {
+    /// Called when a call failed with `ERR_CORRUPT_DATABASE`. Looks at everything and, if it is damaged, exchanges the database for
+    /// what is left of it and its copies. Tasks that are out go back; every session is suspect. `None`: nothing was wrong.
+    pub async fn recover(&self) -> Result<Option<Recovered>> {
+        let recovered = self.exchange().await?;
+        self.memory().begin_again();
+        let launch = self.memory().launch;
+        let snapshot = self.memory().snapshot.clone();
+        let now = self.clock.now_ms();
+        let job = move |tx: &mut Tx<'_>| {
+            tx.keep_launch(launch, now, &snapshot)?;
+            Ok((tx.lanes()?, tx.debts()?))
+        };
+        let (lanes, debts) = self.store.write(job).await?;
+        let store = Arc::clone(&self.store);
+        let read = blocking(move || {
+            let mut sessions = Vec::new();
+            store.read_all_summaries(|chunk| sessions.extend(chunk))?;
+            Ok::<_, Error>(sessions)
+        });
+        let sessions = read.await??;
+        self.memory().replace(lanes, debts, sessions);
+        self.filled.send_replace(Some(Ok(())));
+        Ok(recovered)
+    }
+
+    pub(super) async fn exchange(&self) -> Result<Option<Recovered>> {
+        let store = Arc::clone(&self.store);
+        blocking(move || store.recover()).await?
+    }
+
+    /// Makes a copy of the database in the background, if something was written since the last one.
+    pub fn copy(&self) {
+        let store = Arc::clone(&self.store);
+        let memory = Arc::clone(&self.memory);
+        tokio::task::spawn_blocking(move || match store.copy() {
+            Ok(()) | Err(Error::Closed) => {}
+            Err(Error::CorruptDatabase(_)) => super::lock(&memory).damaged = true,
+            Err(error) => tracing::warn!(%error, "no copy of the database was made"),
+        });
+    }
+}

@@ -1,0 +1,288 @@
+//! What is done when a database is damaged: it is set aside, and what can be read of it and of its copies, and is intact, becomes a
+//! new one. Nothing is deleted, and a kill in between loses nothing: the new database is complete before the old one is renamed.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
+use serde::Serialize;
+
+use super::copies;
+use super::directory::{DATABASE_FILE, Directory, replace, sync};
+use super::error::from_io;
+use super::schema::{self, TABLES};
+use super::sums::{self, DatabaseId};
+use crate::error::Result;
+
+const UNFINISHED: &str = "offline-sessions.new-0.sqlite3";
+const FINISHED: &str = "offline-sessions.new.sqlite3";
+const SCRATCH: &str = "offline-sessions.scratch.sqlite3";
+
+impl Source {
+    fn commits(&self) -> Option<i64> {
+        schema::commits(&self.connection)
+    }
+}
+
+/// What a recovery regained.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Recovered {
+    /// What was set aside, by name; it stays for 90 days.
+    pub damaged_files: Vec<String>,
+    /// When the copy was made from which sessions were restored, in milliseconds since 1970; null: none was.
+    pub copy_at: Option<i64>,
+    /// Stored sessions that were intact in the damaged file.
+    pub kept: usize,
+    /// Stored sessions that only a copy had; they are as they were then.
+    pub restored: usize,
+}
+
+/// A database file that rows may be taken from.
+struct Source {
+    connection: Connection,
+    /// `None`: the damaged one itself.
+    copy_at: Option<i64>,
+}
+
+/// Puts a finished new database in the place of the damaged one, also after a kill in the middle of that, and removes what an
+/// unfinished recovery left. Gives the names of what was set aside.
+pub fn finish(directory: &Directory) -> Result<Vec<String>> {
+    let new = directory.file(FINISHED);
+    let mut damaged = Vec::new();
+    if new.is_file() {
+        damaged = set_aside(directory)?;
+        replace(&new, &directory.file(DATABASE_FILE))?;
+    }
+    for name in directory.own_files()? {
+        if name.starts_with(SCRATCH) || name.starts_with(UNFINISHED) || name.starts_with(FINISHED) {
+            directory.remove(&name)?;
+        }
+    }
+    Ok(damaged)
+}
+
+/// Replaces a damaged database, or one that is not there, by what is left of it and its copies. Gives the id that its rows are
+/// known by, which is `held` unless that is what is damaged.
+pub fn recover(directory: &Directory, held: Option<DatabaseId>) -> Result<(DatabaseId, Recovered)> {
+    finish(directory)?;
+    let mut sources = sources(directory)?;
+    let id = match trusted_id(&sources, held)? {
+        Some(id) => id,
+        None => DatabaseId::random()?,
+    };
+    // The latest first; the damaged one where that cannot be told.
+    sources.sort_by_key(|source| Reverse(source.commits().or(source.copy_at.is_none().then_some(i64::MAX))));
+    let unfinished = directory.file(UNFINISHED);
+    directory.create_private(&unfinished)?;
+    let mut recovered = Recovered::default();
+    {
+        let mut new = schema::create(&unfinished, id)?;
+        new.pragma_update(None, "foreign_keys", false)?;
+        let tx = new.transaction()?;
+        merge(&tx, &sources, &mut recovered)?;
+        tx.execute_batch(MEND)?;
+        let commits = sources.iter().filter_map(Source::commits).max().unwrap_or_default() + 1;
+        tx.execute("UPDATE meta SET commits = ?1", [commits])?;
+        tx.commit()?;
+        new.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    }
+    drop(sources);
+    sync(&unfinished)?;
+    directory.write_id(id)?;
+    replace(&unfinished, &directory.file(FINISHED))?;
+    recovered.damaged_files = finish(directory)?;
+    tracing::error!(?recovered, "the database was damaged and has been recovered");
+    Ok((id, recovered))
+}
+
+/// The damaged database with its log, the same without, and the copies; duplicates of them, so that reading changes none.
+fn sources(directory: &Directory) -> Result<Vec<Source>> {
+    let database = directory.file(DATABASE_FILE);
+    let log = with_suffix(&database, "-wal");
+    let mut files = Vec::new();
+    if log.is_file() {
+        files.push((database.clone(), true, None));
+    }
+    files.push((database, false, None));
+    files.extend(copies::copies(directory).into_iter().map(|copy| {
+        let made_at = copies::made_at(&copy).unwrap_or_default();
+        (copy, false, Some(made_at))
+    }));
+    let mut sources = Vec::new();
+    for (at, (file, with_log, copy_at)) in files.into_iter().enumerate() {
+        if !file.is_file() {
+            continue;
+        }
+        let scratch = directory.file(&format!("{SCRATCH}{at}"));
+        duplicate(directory, &file, &scratch)?;
+        if with_log {
+            duplicate(directory, &log, &with_suffix(&scratch, "-wal"))?;
+        }
+        // One that cannot even be opened has nothing to give.
+        let opened = Connection::open_with_flags(&scratch, OpenFlags::SQLITE_OPEN_READ_WRITE);
+        sources.extend(opened.ok().map(|connection| Source { connection, copy_at }));
+    }
+    Ok(sources)
+}
+
+fn duplicate(directory: &Directory, from: &Path, to: &Path) -> Result<()> {
+    directory.create_private(to)?;
+    fs::copy(from, to).map_err(|error| from_io(&error))?;
+    Ok(())
+}
+
+/// The id under which most rows are intact.
+fn trusted_id(sources: &[Source], held: Option<DatabaseId>) -> Result<Option<DatabaseId>> {
+    let mut candidates: Vec<DatabaseId> = held.into_iter().collect();
+    candidates.extend(sources.iter().filter_map(|source| sums::carried_id(&source.connection)));
+    candidates.dedup();
+    let mut best = None;
+    let mut most = 0;
+    // Registered last, so that it stays: the one that is chosen.
+    for id in candidates {
+        let intact = intact_rows(sources, id)?;
+        if best.is_none() || intact > most {
+            (best, most) = (Some(id), intact);
+        }
+    }
+    if let Some(id) = best {
+        register(sources, id)?;
+    }
+    Ok(best)
+}
+
+fn register(sources: &[Source], id: DatabaseId) -> Result<()> {
+    sources.iter().try_for_each(|source| sums::register(&source.connection, id))
+}
+
+fn intact_rows(sources: &[Source], id: DatabaseId) -> Result<usize> {
+    register(sources, id)?;
+    let tables = TABLES.iter().flat_map(|(table, key)| sources.iter().map(move |source| (source, *table, *key)));
+    Ok(tables.map(|(source, table, key)| read(&source.connection, table, key).rows.len()).sum())
+}
+
+/// The intact rows of a table by their key, and whether there was nothing else.
+#[derive(Default)]
+struct Found {
+    columns: Vec<String>,
+    rows: BTreeMap<String, Vec<Value>>,
+    complete: bool,
+}
+
+/// Reads what is intact. A damaged page ends SQLite's walk through a table, so rows behind it are asked for one by one.
+fn read(connection: &Connection, table: &str, key: &str) -> Found {
+    let Ok(columns) = sums::columns(connection, table) else { return Found::default() };
+    let listed = columns.join(", ");
+    let sql = format!("SELECT {listed}, row_sum('{table}', {listed}) IS checksum FROM {table}");
+    let key: Vec<usize> = (0..columns.len()).filter(|at| key.split(", ").any(|name| name == columns[*at])).collect();
+    let take = |row: &Row<'_>| -> rusqlite::Result<Option<(String, Vec<Value>)>> {
+        let values = (0..columns.len()).map(|at| row.get(at)).collect::<rusqlite::Result<Vec<Value>>>()?;
+        let name = key.iter().map(|at| format!("{:?}", values[*at])).collect();
+        Ok(row.get::<_, bool>(columns.len())?.then_some((name, values)))
+    };
+    let mut rows = BTreeMap::new();
+    let mut complete = connection.prepare(&sql).and_then(|mut statement| {
+        let mut walked = 0;
+        for row in statement.query_map([], take)? {
+            walked += 1;
+            rows.extend(row?);
+        }
+        Ok(walked == rows.len())
+    }) == Ok(true);
+    complete = complete && is_whole(connection, table);
+    if !complete && key.len() == 1 {
+        for id in 1..=highest_row(connection) {
+            let found = connection.prepare_cached(&format!("{sql} WHERE rowid = ?1"));
+            rows.extend(found.and_then(|mut statement| statement.query_row([id], take)).ok().flatten());
+        }
+    }
+    Found { columns, rows, complete }
+}
+
+/// Whether a table's pages hang together, whatever its indexes say.
+fn is_whole(connection: &Connection, table: &str) -> bool {
+    let says = connection.query_row(&format!("PRAGMA quick_check({table})"), [], |row| row.get::<_, String>(0));
+    says.is_ok_and(|says| says == "ok")
+}
+
+/// No row has a higher number than this.
+fn highest_row(connection: &Connection) -> i64 {
+    const AT_LEAST: i64 = 1_000;
+    const AT_MOST: i64 = 1_000_000;
+    let found = connection.query_row("SELECT max(seq) FROM sqlite_sequence", [], |row| row.get(0));
+    found.unwrap_or(AT_LEAST).clamp(AT_LEAST, AT_MOST)
+}
+
+/// Takes each row from the first source that has it intact; a table that is complete in one source is what that one says.
+fn merge(new: &Connection, sources: &[Source], recovered: &mut Recovered) -> Result<()> {
+    for (table, key) in TABLES.into_iter().filter(|(table, _)| *table != "meta") {
+        let known = sums::columns(new, table)?;
+        let mut taken = HashSet::new();
+        for source in sources {
+            let found = read(&source.connection, table, key);
+            let complete = found.complete && source.commits().is_some();
+            if found.columns == known {
+                let places = vec!["?"; known.len()].join(", ");
+                let sql = format!("INSERT OR IGNORE INTO {table} ({}) VALUES ({places})", known.join(", "));
+                let mut statement = new.prepare(&sql)?;
+                for (name, values) in found.rows {
+                    if taken.insert(name) && statement.execute(params_from_iter(values))? > 0 && table == "session" {
+                        recovered.restored += usize::from(source.copy_at.is_some());
+                        recovered.kept += usize::from(source.copy_at.is_none());
+                        recovered.copy_at = recovered.copy_at.max(source.copy_at);
+                    }
+                }
+            }
+            if complete {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What makes the rows of several sources one database. Nothing that was proven counts any more: every lane starts a generation.
+const MEND: &str = "
+INSERT OR IGNORE INTO lane (id, origin, partition, key_system, generation, binding, binding_launch)
+    SELECT DISTINCT lane, lane_key ->> 0, lane_key ->> 1, lane_key ->> 2, 0, '{\"electron\":\"\",\"chromium\":\"\"}', 0
+    FROM session WHERE lane NOT IN (SELECT id FROM lane);
+DELETE FROM session WHERE lane NOT IN (SELECT id FROM lane);
+DELETE FROM session_key WHERE session NOT IN (SELECT id FROM session);
+INSERT OR IGNORE INTO session_key (key_id, session) SELECT value, session.id FROM session, json_each(session.key_ids);
+DELETE FROM pending WHERE session NOT IN (SELECT id FROM session);
+DELETE FROM debt WHERE lane NOT IN (SELECT id FROM lane);
+DELETE FROM debt WHERE EXISTS (SELECT 1 FROM session
+    WHERE session.lane = debt.lane AND session.session_id = debt.session_id AND NOT session.stale_id);
+DELETE FROM debt WHERE EXISTS (SELECT 1 FROM pending JOIN session ON session.id = pending.session
+    WHERE session.lane = debt.lane AND pending.session_id = debt.session_id);
+UPDATE lane SET generation = 1 + max(generation, coalesce((SELECT max(max(coalesce(proven_generation, 0),
+    coalesce(checked_generation, 0))) FROM session WHERE session.lane = lane.id), 0));
+";
+
+/// Renames the damaged database and its log; their names.
+fn set_aside(directory: &Directory) -> Result<Vec<String>> {
+    let name = copies::damaged_name();
+    let database = directory.file(DATABASE_FILE);
+    let mut names = Vec::new();
+    for suffix in ["", "-wal"] {
+        let from = with_suffix(&database, suffix);
+        if from.metadata().is_ok_and(|metadata| metadata.len() > 0) {
+            replace(&from, &with_suffix(&directory.file(&name), suffix))?;
+            names.push(format!("{name}{suffix}"));
+        } else {
+            directory.remove(&format!("{DATABASE_FILE}{suffix}"))?;
+        }
+    }
+    directory.remove(&format!("{DATABASE_FILE}-shm"))?;
+    Ok(names)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

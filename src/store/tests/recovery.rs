@@ -1,0 +1,221 @@
+//! Damage: what was committed and can still be read, or stands in a copy, is there afterwards; nothing wrong is.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use super::fixtures::{directory, lane, session};
+use crate::error::{Error, Result};
+use crate::model::{Lane, Pending, Session};
+use crate::store::directory::DATABASE_FILE;
+use crate::store::{Recovered, Store};
+
+const SESSIONS: usize = 40;
+
+fn open(path: &Path) -> (Store, Option<Recovered>) {
+    Store::open(path, Duration::ZERO, Arc::new(|_| {})).expect("it opens, whatever is in it")
+}
+
+/// Sessions, one with a pending licence and one whose content was removed, and a copy of them; then as many again without a copy.
+/// Killed, so that the log is not folded in.
+async fn stored(path: &Path) -> (Vec<Session>, Vec<Session>) {
+    let (store, _) = open(path);
+    let lane = store.write(|tx| tx.insert_lane(&lane())).await.expect("a lane");
+    let copied = put(&store, lane, "copied").await;
+    store.copy().expect("a copy is made");
+    let later = put(&store, lane, "later").await;
+    let killed = tempfile::tempdir().expect("a temporary directory");
+    for entry in fs::read_dir(path).expect("our directory") {
+        let entry = entry.expect("an entry");
+        fs::copy(entry.path(), killed.path().join(entry.file_name())).expect("copied");
+    }
+    store.close();
+    for entry in fs::read_dir(killed.path()).expect("our directory") {
+        let entry = entry.expect("an entry");
+        fs::copy(entry.path(), path.join(entry.file_name())).expect("copied back");
+    }
+    (copied, later)
+}
+
+async fn put(store: &Store, lane: i64, prefix: &'static str) -> Vec<Session> {
+    let job = move |tx: &mut crate::store::Tx<'_>| {
+        let mut all = Vec::new();
+        for n in 0..SESSIONS {
+            let mut session = session(lane, &format!("{prefix} {n}"));
+            session.metadata = Some(serde_json::json!({ "note": "x".repeat(n * 20) }));
+            session.pending = (n == 3).then(|| Pending::journalled(format!("{prefix} pending")));
+            session.id = tx.insert_session(&session)?;
+            tx.owe(&session, &format!("{prefix} debt {n}"))?;
+            all.push(session);
+        }
+        Ok(all)
+    };
+    store.write(job).await.expect("written")
+}
+
+/// Everything that the store says, or that it is damaged.
+fn read(store: &Store) -> Result<(Vec<Lane>, Vec<Session>, usize)> {
+    store.read(|rows| Ok((rows.lanes()?, rows.all_sessions()?, rows.debts()?.len())))
+}
+
+/// What an engine does with a store: reads, and recovers when it must.
+fn read_or_recover(store: &Store) -> (Vec<Lane>, Vec<Session>, usize) {
+    match read(store) {
+        Err(Error::CorruptDatabase(_) | Error::Storage(_)) => {
+            store.recover().expect("it recovers");
+            read(store).expect("afterwards everything is read")
+        }
+        found => found.expect("no other error"),
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Damage {
+    Flip(Index, u8),
+    Truncate(Index),
+    Zero(Index),
+    Swap(Index, Index),
+}
+
+fn damage(file: &Path, how: &Damage) {
+    const PAGE: usize = 4096;
+    let mut bytes = fs::read(file).expect("a file");
+    let pages = (bytes.len() / PAGE).max(1);
+    let page = |at: &Index| at.index(pages) * PAGE;
+    match how {
+        Damage::Flip(at, bit) => {
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << (bit % 8);
+        }
+        Damage::Truncate(at) => bytes.truncate(at.index(bytes.len())),
+        Damage::Zero(at) => {
+            let from = page(at);
+            let to = bytes.len().min(from + PAGE);
+            bytes[from..to].fill(0);
+        }
+        Damage::Swap(one, other) => {
+            let (one, other) = (page(one), page(other));
+            for offset in 0..PAGE {
+                if one.max(other) + offset < bytes.len() {
+                    bytes.swap(one + offset, other + offset);
+                }
+            }
+        }
+    }
+    fs::write(file, bytes).expect("damaged");
+}
+
+fn damages() -> impl Strategy<Value = Vec<(Index, Damage)>> {
+    let one = prop_oneof![
+        4 => (any::<Index>(), any::<u8>()).prop_map(|(at, bit)| Damage::Flip(at, bit)),
+        1 => any::<Index>().prop_map(Damage::Truncate),
+        1 => any::<Index>().prop_map(Damage::Zero),
+        1 => (any::<Index>(), any::<Index>()).prop_map(|(one, other)| Damage::Swap(one, other)),
+    ];
+    prop::collection::vec((any::<Index>(), one), 1..6)
+}
+
+/// Nothing that is served is wrong; what a copy holds is there, unless the copies were damaged.
+fn check(path: &Path, copied: &[Session], later: &[Session], copy_is_good: bool) {
+    let (store, _) = open(path);
+    let (lanes, found, _) = read_or_recover(&store);
+    for session in &found {
+        let as_written = copied.iter().chain(later).find(|known| known.id == session.id);
+        let as_written = as_written.expect("no row that was never written");
+        let known = Session { pending: session.pending.clone(), ..as_written.clone() };
+        assert_eq!(*session, known, "a row that is served is as it was written");
+        assert!(session.pending.is_none() || session.pending == as_written.pending);
+    }
+    let ids: BTreeSet<i64> = found.iter().map(|session| session.id).collect();
+    if copy_is_good {
+        assert!(copied.iter().all(|session| ids.contains(&session.id)), "what a copy has is not lost");
+    }
+    assert!(lanes.iter().all(|known| known.key == lane().key));
+    store.close();
+    let (again, recovered) = open(path);
+    assert_eq!((read(&again).map(|found| found.1.len()), recovered), (Ok(found.len()), None), "once is enough");
+    again.close();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_damaged_nothing_wrong_is_served_and_what_a_copy_has_is_there(damages in damages(), also_copies: bool) {
+        let directory = directory();
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let (copied, later) = runtime.block_on(stored(directory.path()));
+        let mut files = vec![DATABASE_FILE.to_owned(), format!("{DATABASE_FILE}-wal")];
+        if also_copies {
+            files.push("offline-sessions.copy-1.sqlite3".to_owned());
+            files.push("offline-sessions.id".to_owned());
+        }
+        for (which, how) in &damages {
+            damage(&directory.path().join(&files[which.index(files.len())]), how);
+        }
+        check(directory.path(), &copied, &later, !also_copies);
+    }
+}
+
+#[tokio::test]
+async fn the_log_of_another_database_brings_nothing_in() {
+    let (ours, other) = (directory(), directory());
+    let (copied, later) = stored(ours.path()).await;
+    stored(other.path()).await;
+    let log = format!("{DATABASE_FILE}-wal");
+    fs::copy(other.path().join(&log), ours.path().join(&log)).expect("copied");
+    check(ours.path(), &copied, &later, true);
+}
+
+#[tokio::test]
+async fn a_database_that_vanished_comes_back_from_its_copy_and_every_session_is_suspect() {
+    let directory = directory();
+    let (copied, _) = stored(directory.path()).await;
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(directory.path().join(format!("{DATABASE_FILE}{suffix}")));
+    }
+    let (store, recovered) = open(directory.path());
+    let recovered = recovered.expect("told");
+    assert_eq!((recovered.kept, recovered.restored, recovered.damaged_files.len()), (0, SESSIONS, 0));
+    assert!(recovered.copy_at.is_some());
+    let (lanes, found, debts) = read(&store).expect("read");
+    assert_eq!(found, copied);
+    assert_eq!((lanes[0].generation, debts), (2, SESSIONS), "a generation that nothing was proven in");
+    store.close();
+}
+
+#[tokio::test]
+async fn a_damaged_row_of_a_lane_is_rebuilt_from_its_sessions() {
+    let directory = directory();
+    let (copied, later) = stored(directory.path()).await;
+    fs::remove_file(directory.path().join("offline-sessions.copy-1.sqlite3")).expect("there was a copy");
+    let (store, _) = open(directory.path());
+    store.close();
+    let file = rusqlite::Connection::open(directory.path().join(DATABASE_FILE)).expect("a database");
+    file.execute_batch("DROP TRIGGER lane_updated; UPDATE lane SET origin = 'app://wrong';").expect("damaged");
+    drop(file);
+    let (store, recovered) = open(directory.path());
+    assert_eq!(recovered.expect("told").kept, 2 * SESSIONS);
+    let (lanes, found, _) = read(&store).expect("read");
+    assert_eq!((lanes[0].key.clone(), found.len()), (lane().key, copied.len() + later.len()));
+    store.close();
+}
+
+#[tokio::test]
+async fn a_recovery_that_a_kill_interrupted_is_ended_by_the_next_open() {
+    let directory = directory();
+    let (copied, later) = stored(directory.path()).await;
+    let new = directory.path().join("offline-sessions.new.sqlite3");
+    fs::copy(directory.path().join("offline-sessions.copy-1.sqlite3"), &new).expect("copied");
+    let (store, recovered) = open(directory.path());
+    assert!(!recovered.expect("told").damaged_files.is_empty());
+    let (_, found, _) = read(&store).expect("read");
+    assert_eq!((found.len(), new.exists()), (copied.len(), false));
+    assert!(!later.is_empty());
+    store.close();
+}
