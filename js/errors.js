@@ -14,7 +14,7 @@ const ERROR_CODES = Object.freeze({
   ERR_STORAGE: 'The database could not be read or written; the cause says why.',
   ERR_DISK_FULL: 'There is no space left for the database; nothing of this call was written.',
   ERR_READ_ONLY: 'The directory or the database file cannot be written.',
-  ERR_NEWER_DATABASE: 'The database was written by a newer version of this package; it was left as it is.',
+  ERR_NEWER_DATABASE: 'The database was written by a newer version of this package and is left as it is: verdicts are read, nothing can be written.',
   ERR_CORRUPT_DATABASE: 'The database is damaged. It is set aside and restored, `recovered` says with what; a call that still fails with this may be made again.',
   ERR_DRIVER_GONE: 'The window that ran the work was closed or reloaded before it answered.',
   ERR_NATIVE_MISSING: 'The native addon for this platform is not there or could not be loaded.',

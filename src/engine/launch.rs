@@ -11,7 +11,7 @@ use super::memory::Memory;
 use super::{Engine, Place, blocking, lock};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::model::{Cdm, Change, Lane, Launch, LaunchId, PartialPlatform, PlatformInfo, Policy, Snapshot};
+use crate::model::{Cdm, Change, Lane, Launch, LaunchId, Mode, PartialPlatform, PlatformInfo, Policy, Snapshot};
 use crate::plan;
 use crate::probe::{self, Machine};
 use crate::store::{Recovered, Rows, Store, Tx};
@@ -53,13 +53,15 @@ struct HistoryOptions {
 impl Engine {
     /// Opens the store in its directory and records a launch.
     ///
-    /// Fails with `ERR_INVALID_ARGUMENT`, `ERR_IN_USE`, `ERR_READ_ONLY`, `ERR_DISK_FULL`, `ERR_NEWER_DATABASE`,
-    /// `ERR_CORRUPT_DATABASE` or `ERR_STORAGE`.
+    /// A database that only newer code may write gives verdicts, in mode `observe`; writes to it fail with `ERR_NEWER_DATABASE`.
+    ///
+    /// Fails with `ERR_INVALID_ARGUMENT`, `ERR_IN_USE`, `ERR_READ_ONLY`, `ERR_DISK_FULL`, `ERR_NEWER_DATABASE` (it cannot even be
+    /// read), `ERR_CORRUPT_DATABASE` or `ERR_STORAGE`.
     pub async fn open(options: OpenOptions, clock: Arc<dyn Clock>) -> Result<(Self, LaunchReport)> {
         if options.directory.is_empty() || options.directory.contains('\0') {
             return Err(Error::invalid("directory", "must be a path"));
         }
-        let policy = Arc::new(options.policy.validate().map_err(|error| error.within("policy"))?);
+        let mut policy = options.policy.validate().map_err(|error| error.within("policy"))?;
         let platform = options.platform.check().map_err(|error| error.within("platform"))?;
         let place = Place {
             directory: options.directory.into(),
@@ -76,7 +78,12 @@ impl Engine {
         });
         let (store, memory, recovered) = opened.await??;
 
-        let engine = Self { store, memory, clock, policy, filled: watch::Sender::new(None) };
+        let is_newer = store.is_newer();
+        if is_newer {
+            // What this code did could not be written down.
+            policy.mode = Mode::Observe;
+        }
+        let engine = Self { store, memory, clock, policy: Arc::new(policy), filled: watch::Sender::new(None) };
         // The rows that a launch looks at may be damaged too: those of lanes, and what happened before.
         let (report, recovered) = match engine.launch().await {
             Err(Error::CorruptDatabase(_)) => {
@@ -97,7 +104,7 @@ impl Engine {
             let report = observe(tx, launch, &snapshot)?;
             Ok((report, tx.lanes()?, tx.debts()?))
         };
-        let (report, lanes, debts) = self.store.write(job).await?;
+        let (report, lanes, debts) = self.store.write_of_launch(job).await?;
         let mut memory = self.memory();
         memory.launch = report.launch_id;
         memory.run = report.launch_id << 20;
@@ -137,7 +144,7 @@ impl Engine {
             memory.snapshot = merge(memory.snapshot.clone(), partial);
             (memory.launch, memory.snapshot.clone())
         };
-        self.store.write(move |tx| observe(tx, launch, &snapshot)).await
+        self.store.write_of_launch(move |tx| observe(tx, launch, &snapshot)).await
     }
 
     /// Launches, newest first.

@@ -76,6 +76,13 @@ impl Directory {
         self.path.join(name)
     }
 
+    /// Removes a folder that was made for this process alone.
+    pub fn remove_all(&self) {
+        if let Err(error) = fs::remove_dir_all(&self.path) {
+            tracing::debug!(%error, "a private folder is left behind");
+        }
+    }
+
     pub fn unlock(&self) {
         hold(&self.lock).take();
     }

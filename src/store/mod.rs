@@ -8,6 +8,7 @@ mod codec;
 mod copies;
 mod directory;
 mod error;
+mod newer;
 mod recovery;
 mod rows;
 mod schema;
@@ -52,6 +53,13 @@ pub struct Store {
     uncopied: Arc<AtomicBool>,
     directory: Directory,
     observer: Observer,
+    refused: Option<Refused>,
+}
+
+/// Why nothing may be written, and whose place a private copy has taken: its lock is kept.
+struct Refused {
+    error: Error,
+    original: Directory,
 }
 
 impl Store {
@@ -62,8 +70,16 @@ impl Store {
         lock_wait: Duration,
         observer: Observer,
     ) -> Result<(Self, Option<Recovered>)> {
-        let directory = Directory::open(directory, lock_wait)?;
-        let (connection, id, recovered) = open_or_recover(&directory)?;
+        let mut directory = Directory::open(directory, lock_wait)?;
+        let mut refused = None;
+        let (connection, id, recovered) = match open_or_recover(&directory) {
+            Err(error @ Error::NewerDatabase { .. }) => {
+                let Some((private, connection, id)) = newer::copy(&directory)? else { return Err(error) };
+                refused = Some(Refused { error, original: std::mem::replace(&mut directory, private) });
+                (connection, id, None)
+            }
+            opened => opened?,
+        };
         let path = directory.file(DATABASE_FILE);
         let uncopied = Arc::new(AtomicBool::new(false));
         let told = tell_and_note(&observer, &uncopied);
@@ -78,12 +94,29 @@ impl Store {
             uncopied,
             directory,
             observer,
+            refused,
         };
         Ok((store, recovered))
     }
 
+    /// Whether only newer code may write this database: what is written to its private copy is gone with this process.
+    pub fn is_newer(&self) -> bool {
+        self.refused.is_some()
+    }
+
     /// Runs `job` in a transaction on the writer thread; resolves when its commit is durable.
     pub async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        match &self.refused {
+            Some(refused) => Err(refused.error.clone()),
+            None => self.write_of_launch(job).await,
+        }
+    }
+
+    /// The same for what this process alone needs to know, which a newer database's private copy takes too.
+    pub async fn write_of_launch<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -130,7 +163,7 @@ impl Store {
     /// Makes a copy, if something was written since the last one. Blocks on the disk; nobody else waits for it.
     pub fn copy(&self) -> Result<()> {
         let _reading = hold(&self.reading_all);
-        if hold(&self.reader).is_none() || !self.uncopied.swap(false, Ordering::AcqRel) {
+        if self.is_newer() || hold(&self.reader).is_none() || !self.uncopied.swap(false, Ordering::AcqRel) {
             return Ok(());
         }
         let id = *hold(&self.id);
@@ -188,6 +221,10 @@ impl Store {
         drop(hold(&self.reading_all));
         self.writer.close();
         self.directory.unlock();
+        if let Some(refused) = &self.refused {
+            self.directory.remove_all();
+            refused.original.unlock();
+        }
     }
 
     fn own_reader(&self) -> Result<Connection> {

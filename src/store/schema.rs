@@ -173,6 +173,17 @@ fn oldest_writer(connection: &Connection) -> Option<i64> {
     connection.query_row("SELECT oldest_writer FROM meta", [], |row| row.get(0)).ok()
 }
 
+/// Opens a private copy of a database that newer code made.
+pub fn open_newer(path: &Path) -> Result<(Connection, DatabaseId)> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    let carried = sums::carried_id(&connection);
+    let id = carried.ok_or_else(|| Error::CorruptDatabase("it has no id".to_owned()))?;
+    sums::register(&connection, id)?;
+    configure(&connection)?;
+    Ok((connection, id))
+}
+
 /// A look at a database file that is not trusted yet.
 pub fn look(path: &Path) -> Result<Connection> {
     Ok(Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?)

@@ -156,6 +156,12 @@ impl App {
         (self.engine, self.report) = open(&self.directory, &self.platform, &self.policy, &self.clock).await;
     }
 
+    /// Changes the file of a store that was closed.
+    pub fn change_database(&self, sql: &str) {
+        let file = rusqlite::Connection::open(self.directory.path().join("offline-sessions.sqlite3"));
+        file.and_then(|file| file.execute_batch(sql)).expect("changed");
+    }
+
     pub fn wait(&self, ms: i64) {
         self.clock.advance(ms);
     }

@@ -1,9 +1,10 @@
 //! Launches: what starts a generation, what only makes suspect, and what changes nothing.
 
+use electron_offline_sessions::error::Error;
 use electron_offline_sessions::model::{Connectivity, PartialPlatform, parse_json};
 use serde_json::{Value, json};
 
-use crate::app::{App, KEY_SYSTEM, platform};
+use crate::app::{App, KEY_SYSTEM, input, platform};
 
 fn cdm(version: Value) -> Value {
     json!([{ "keySystem": KEY_SYSTEM, "version": version }])
@@ -228,4 +229,23 @@ async fn history_has_every_launch_newest_first_with_its_changes() {
     assert_eq!(app.engine.history("{\"limit\":1}").await.map(|found| found.len()), Ok(1));
     let refused = app.engine.history("{\"limit\":0}").await.expect_err("no launch asked for");
     assert_eq!(refused.field(), Some("limit"));
+}
+
+#[tokio::test]
+async fn after_a_rollback_verdicts_are_read_from_a_database_that_newer_code_wrote_and_nothing_is_done() {
+    let mut app = App::with_contents(&["a", "b"]).await;
+    app.engine.close().await.expect("close never fails");
+    app.change_database("DROP TRIGGER meta_updated; CREATE TABLE later (a); UPDATE meta SET oldest_writer = 2; PRAGMA user_version = 2;");
+    app.reopen().await;
+    assert_eq!([app.playable("a"), app.playable("b")], ["offline", "offline"]);
+    let refused = app.try_put(vec![input("c", "9")], false).await.map(drop);
+    assert_eq!(refused, Err(Error::NewerDatabase { found: 2, known: 1 }));
+    assert_eq!(app.run().await, [""; 0]);
+    app.update().await;
+    assert_eq!(
+        (app.playable("a"), app.report.changes.len()),
+        ("try".to_owned(), 1),
+        "an update is noticed all the same"
+    );
+    assert_eq!(app.run().await, [""; 0]);
 }
