@@ -19,7 +19,7 @@ impl Engine {
     pub async fn journal(&self, task_id: TaskId, created: String) -> Result<Vec<StoredSession>> {
         let created = session_id(created)?;
         let ground = self.ground(task_id).ok_or(Error::NotFound)?;
-        let TaskKind::License { row, request_id } = ground.task.kind.clone() else {
+        let TaskKind::License { row, request_id, .. } = ground.task.kind.clone() else {
             return Err(Error::invalid("taskId", "only a licence creates a session"));
         };
         let job = move |tx: &mut Tx<'_>| {
@@ -103,6 +103,7 @@ fn settle(memory: &mut Memory, lane: LaneId, effects: &Effects, policy: &Policy,
             memory.alone.remove(&session.id);
         }
     }
+    memory.repeated.extend(effects.repeat);
     if let Some(row) = effects.answered {
         memory.urges.remove(&row);
     }

@@ -28,11 +28,32 @@ pub struct Task {
 #[derive(Debug, Clone)]
 pub enum TaskKind {
     Probe,
-    Check { row: RowId, session_id: String, alone: bool, variant: Variant },
-    License { row: RowId, request_id: String },
-    Verify { row: RowId, session_id: String, alone: bool },
-    Adopt { row: RowId, session_id: String, content_id: String, replaces: String },
-    Release { debt: DebtId },
+    Check {
+        row: RowId,
+        session_id: String,
+        alone: bool,
+        variant: Variant,
+    },
+    /// `first`: the CDM has not refused this row's request for its changed system id in this launch.
+    License {
+        row: RowId,
+        request_id: String,
+        first: bool,
+    },
+    Verify {
+        row: RowId,
+        session_id: String,
+        alone: bool,
+    },
+    Adopt {
+        row: RowId,
+        session_id: String,
+        content_id: String,
+        replaces: String,
+    },
+    Release {
+        debt: DebtId,
+    },
 }
 
 /// What a session that was stored without capabilities is looked for with: those asked for can decide which CDM answers.
@@ -98,6 +119,8 @@ pub struct Memory {
     pub urges: HashMap<RowId, Urge>,
     /// Sessions whose "not there" has to be seen once more, alone; and how often it has been, with different capabilities.
     pub alone: HashMap<RowId, usize>,
+    /// Sessions whose licence request the CDM has refused once for its changed system id.
+    pub repeated: HashSet<RowId>,
     pub tasks: HashMap<TaskId, Task>,
     pub counters: Counters,
     last_id: u64,
@@ -123,6 +146,7 @@ impl Memory {
             debts: BTreeMap::new(),
             urges: HashMap::new(),
             alone: HashMap::new(),
+            repeated: HashSet::new(),
             tasks: HashMap::new(),
             counters: Counters::default(),
             last_id: 0,

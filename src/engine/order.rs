@@ -82,7 +82,10 @@ impl Engine {
             }
         };
         let mut memory = self.memory();
-        for (kind, task) in kinds {
+        for (mut kind, task) in kinds {
+            if let TaskKind::License { row, first, .. } = &mut kind {
+                *first = !memory.repeated.contains(row);
+            }
             let task_id = memory.next_id();
             memory.tasks.insert(task_id, Task { phase, lane, generation, kind, completing: false });
             order.tasks.push(TaskOrder { task_id, ..task });
@@ -152,7 +155,7 @@ fn task(session: Session, asked: &Asked, lane: &LaneKey, policy: &Policy) -> Opt
                 session: on(&session.session_id),
                 ..TaskOrder::default()
             };
-            (TaskKind::License { row, request_id }, order)
+            (TaskKind::License { row, request_id, first: true }, order)
         }
         Work::Verify => {
             let session_id = pending?;

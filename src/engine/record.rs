@@ -22,6 +22,8 @@ pub struct Effects {
     pub counters: Counters,
     /// To be seen once more, alone.
     pub recheck: Option<RowId>,
+    /// Its request is repeated, once.
+    pub repeat: Option<RowId>,
     /// The wish of whoever waits has been answered for this row, well or badly.
     pub answered: Option<RowId>,
     pub capability: Option<Capability>,
@@ -82,8 +84,8 @@ pub fn record(tx: &mut Tx<'_>, ground: &Ground, outcome: Outcome) -> Result<Effe
             }
             _ => Ok(Effects::default()),
         },
-        (TaskKind::License { row, .. }, Outcome::License(outcome)) => match tx.session(*row)? {
-            Some(session) => licensed(tx, ground, session, outcome),
+        (TaskKind::License { row, first, .. }, Outcome::License(outcome)) => match tx.session(*row)? {
+            Some(session) => licensed(tx, ground, session, outcome, *first),
             // Removed meanwhile: what was journalled is debt already.
             None => Ok(Effects::default()),
         },
@@ -197,7 +199,13 @@ fn expected<'a>(session: &'a Session, named: &'a [KeyId], first_proof: bool) -> 
     Expected { key_ids: &session.key_ids, named, first_proof }
 }
 
-fn licensed(tx: &mut Tx<'_>, ground: &Ground, mut session: Session, outcome: LicenseOutcome) -> Result<Effects> {
+fn licensed(
+    tx: &mut Tx<'_>,
+    ground: &Ground,
+    mut session: Session,
+    outcome: LicenseOutcome,
+    first: bool,
+) -> Result<Effects> {
     let mut effects = Effects::default();
     let event = match outcome {
         LicenseOutcome::Licensed { session_id, .. } => {
@@ -216,6 +224,12 @@ fn licensed(tx: &mut Tx<'_>, ground: &Ground, mut session: Session, outcome: Lic
         LicenseOutcome::Unreachable => Event::Delayed { reason: Reason::Unreachable, retry_after_ms: None },
         LicenseOutcome::ServerError => Event::Delayed { reason: Reason::ServerError, retry_after_ms: None },
         LicenseOutcome::Timeout => Event::Delayed { reason: Reason::Timeout, retry_after_ms: None },
+        LicenseOutcome::Rejected(rejection) if first && rejection.says_system_id_changed() => {
+            // Design, section 2: the first request after such a change fails too, and the next one does not.
+            drop_pending(tx, &mut session)?;
+            effects.repeat = Some(session.id);
+            return save(tx, session, effects);
+        }
         LicenseOutcome::Rejected(_) => Event::BadLicense(Reason::Rejected),
     };
     step(&mut session, &event, ground)?;

@@ -4,8 +4,6 @@ use crate::model::{CheckOutcome, KeyId, KeyStatus, KeyStatuses, NewSession, Reas
 
 /// Widevine: the session is open elsewhere.
 const SYSTEM_CODE_IN_USE: i64 = 70;
-/// Widevine: the CDM's system id has changed.
-const SYSTEM_CODE_SYSTEM_ID_CHANGED: i64 = 75;
 
 /// A check's outcome, judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +50,7 @@ pub fn judge(outcome: &CheckOutcome, expected: Expected<'_>) -> Judgement {
         CheckOutcome::Hollow => Judgement::Absent(Reason::Hollow),
         CheckOutcome::Timeout => Judgement::Later(Reason::Timeout),
         CheckOutcome::Rejected(rejection) => match rejection.system_code {
-            Some(SYSTEM_CODE_SYSTEM_ID_CHANGED) => Judgement::Absent(Reason::SystemIdChanged),
+            _ if rejection.says_system_id_changed() => Judgement::Absent(Reason::SystemIdChanged),
             Some(SYSTEM_CODE_IN_USE) => Judgement::Later(Reason::InUse),
             _ if rejection.name == "QuotaExceededError" => Judgement::Later(Reason::InUse),
             _ => Judgement::Failed,

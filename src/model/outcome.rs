@@ -77,6 +77,15 @@ pub struct Rejection {
     pub system_code: Option<i64>,
 }
 
+/// Widevine: the CDM's system id has changed.
+const SYSTEM_CODE_SYSTEM_ID_CHANGED: i64 = 75;
+
+impl Rejection {
+    pub fn says_system_id_changed(&self) -> bool {
+        self.system_code == Some(SYSTEM_CODE_SYSTEM_ID_CHANGED)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum CheckOutcome {

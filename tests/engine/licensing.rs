@@ -354,3 +354,26 @@ async fn a_task_carries_what_a_driver_needs() {
     assert_eq!((session.init_data_type.as_deref(), session.lane.origin.as_str()), (Some("keyids"), "app://bundle"));
     assert_eq!(session.key_status_wait_ms, app.engine.policy().key_status_wait_ms);
 }
+
+#[tokio::test]
+async fn a_request_that_fails_because_the_system_id_has_changed_is_repeated_exactly_once() {
+    let changed = json!({ "kind": "rejected", "name": "InvalidStateError", "message": "", "systemCode": 75 });
+    for (failures, trace, says) in [
+        (1, vec!["license: a", "license: a", "verify: a", "adopt: a"], "offline"),
+        (2, vec!["license: a", "license: a"], "no"),
+    ] {
+        let mut app = App::with_contents(&["a"]).await;
+        app.update().await;
+        app.cdm.invalidate();
+        for _ in 0..failures {
+            app.script("license", "a", changed.clone());
+        }
+        let run = app.run().await;
+        let from = run.iter().position(|phase| phase.starts_with("license")).expect("it was licensed");
+        let paid: Vec<&str> =
+            run[from..].iter().map(String::as_str).filter(|phase| !phase.starts_with("release")).collect();
+        assert_eq!((paid, app.playable("a").as_str()), (trace, says));
+        let ids: std::collections::HashSet<_> = app.requests.iter().collect();
+        assert_eq!(ids.len(), 1, "under one id");
+    }
+}
