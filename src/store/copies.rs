@@ -37,6 +37,8 @@ pub fn make(directory: &Directory, id: DatabaseId, go_on: impl Fn() -> bool) -> 
         let from = schema::connect_reader(&directory.file(DATABASE_FILE), id)?;
         let mut to = Connection::open(&unfinished)?;
         {
+            // One state of it, however long this takes and whatever is written meanwhile.
+            from.execute_batch("BEGIN; SELECT commits FROM meta;")?;
             let backup = Backup::new(&from, &mut to)?;
             while backup.step(PAGES_AT_A_TIME)? != StepResult::Done {
                 if !go_on() {

@@ -40,7 +40,8 @@ pub struct Store {
     writer: Writer,
     /// Held for reading by every write under way, for writing while the database is exchanged.
     exchange: RwLock<()>,
-    /// `None` once closed. Writing never waits for it: WAL readers and the writer do not block each other.
+    closed: AtomicBool,
+    /// `None` once closed, and while there is no database that could be read. Writing never waits for it: WAL readers and the writer do not block each other.
     reader: Mutex<Option<Connection>>,
     /// For single rows that the main thread waits for: no long read is ever in its way.
     quick_reader: Mutex<Option<Connection>>,
@@ -86,6 +87,7 @@ impl Store {
         let store = Self {
             writer: Writer::start(connection, told)?,
             exchange: RwLock::new(()),
+            closed: AtomicBool::new(false),
             reader: Mutex::new(Some(schema::connect_reader(&path, id)?)),
             quick_reader: Mutex::new(Some(schema::connect_reader(&path, id)?)),
             reading_all: Mutex::new(()),
@@ -121,17 +123,17 @@ impl Store {
         job: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let _not_now = self.exchange.read().await;
-        self.writer.run(job).await
+        self.writer.run(job).await.map_err(|error| if error == Error::Closed { self.no_database() } else { error })
     }
 
     /// Reads what is committed. Blocks on the disk, and on other reads.
     pub fn read<T>(&self, read: impl FnOnce(&Rows<'_>) -> Result<T>) -> Result<T> {
-        read_with(&self.reader, read)
+        self.read_with(&self.reader, read)
     }
 
     /// The same for one indexed read that somebody waits for.
     pub fn read_quickly<T>(&self, read: impl FnOnce(&Rows<'_>) -> Result<T>) -> Result<T> {
-        read_with(&self.quick_reader, read)
+        self.read_with(&self.quick_reader, read)
     }
 
     /// Every session's summary, in chunks and over a connection of its own, so that nobody waits for it. `close` ends
@@ -154,7 +156,7 @@ impl Store {
     /// Leaves nothing of what was deleted in the folder. Blocks on the disk.
     pub fn scrub(&self) -> Result<()> {
         if hold(&self.reader).is_none() {
-            return Err(Error::Closed);
+            return Err(self.no_database());
         }
         copies::remove(&self.directory, true)?;
         schema::empty_wal(&self.directory.file(DATABASE_FILE))
@@ -188,19 +190,20 @@ impl Store {
         let _exchanging = self.exchange.blocking_write();
         match self.is_sound() {
             Ok(true) => return Ok(None),
-            Err(Error::Closed) => return Err(Error::Closed),
-            Ok(false) | Err(_) => {}
+            Ok(false) | Err(Error::CorruptDatabase(_)) => {}
+            Err(error) => return Err(error),
         }
         let _reading = hold(&self.reading_all);
         let (mut reader, mut quick_reader) = (hold(&self.reader), hold(&self.quick_reader));
-        if reader.is_none() {
+        if self.closed.load(Ordering::Acquire) {
             return Err(Error::Closed);
         }
         (*reader, *quick_reader) = (None, None);
         self.writer.close();
         let held = *hold(&self.id);
         let recovered = recovery::recover(&self.directory, Some(held));
-        // Where that failed, on a full disk for one, work goes on with what is there.
+        // Where that failed, on a full disk for one, work goes on with what is there. Without a database it is recovered again by
+        // whoever asks next.
         let id = recovered.as_ref().map_or(held, |(id, _)| *id);
         let path = self.directory.file(DATABASE_FILE);
         self.writer.restart(schema::open(&path, id)?, tell_and_note(&self.observer, &self.uncopied))?;
@@ -212,6 +215,7 @@ impl Store {
 
     /// Commits what is queued, ends the writer thread and lets go of the directory. Idempotent. Blocks.
     pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
         // Readers first: the last connection to close folds the WAL into the database file.
         hold(&self.reader).take();
         hold(&self.quick_reader).take();
@@ -227,9 +231,22 @@ impl Store {
         }
     }
 
+    fn read_with<T>(&self, reader: &Mutex<Option<Connection>>, read: impl FnOnce(&Rows<'_>) -> Result<T>) -> Result<T> {
+        let reader = hold(reader);
+        read(&Rows::new(reader.as_ref().ok_or_else(|| self.no_database())?))
+    }
+
+    /// Why there is none.
+    fn no_database(&self) -> Error {
+        match self.closed.load(Ordering::Acquire) {
+            true => Error::Closed,
+            false => Error::CorruptDatabase("it could not be recovered yet".to_owned()),
+        }
+    }
+
     fn own_reader(&self) -> Result<Connection> {
         if hold(&self.reader).is_none() {
-            return Err(Error::Closed);
+            return Err(self.no_database());
         }
         let connection = schema::connect_reader(&self.directory.file(DATABASE_FILE), *hold(&self.id))?;
         *hold(&self.long_read) = Some(connection.get_interrupt_handle());
@@ -301,11 +318,6 @@ fn tell_and_note(observer: &Observer, uncopied: &Arc<AtomicBool>) -> Observer {
         }
         observer(changes);
     })
-}
-
-fn read_with<T>(reader: &Mutex<Option<Connection>>, read: impl FnOnce(&Rows<'_>) -> Result<T>) -> Result<T> {
-    let reader = hold(reader);
-    read(&Rows::new(reader.as_ref().ok_or(Error::Closed)?))
 }
 
 /// A panic while one of these is held leaves nothing half done.
