@@ -8,6 +8,7 @@ mod codec;
 mod copies;
 mod directory;
 mod error;
+mod log;
 mod newer;
 mod recovery;
 mod rows;
@@ -199,18 +200,27 @@ impl Store {
             return Err(Error::Closed);
         }
         (*reader, *quick_reader) = (None, None);
-        self.writer.close();
+        self.writer.abandon();
         let held = *hold(&self.id);
         let recovered = recovery::recover(&self.directory, Some(held));
         // Where that failed, on a full disk for one, work goes on with what is there. Without a database it is recovered again by
         // whoever asks next.
         let id = recovered.as_ref().map_or(held, |(id, _)| *id);
+        let reopened = self.reopen(id);
+        if let Ok(readers) = reopened {
+            (*reader, *quick_reader) = readers;
+            *hold(&self.id) = id;
+            return recovered.map(|(_, recovered)| Some(recovered));
+        }
+        recovered.and(reopened).map(|_| None)
+    }
+
+    fn reopen(&self, id: DatabaseId) -> Result<(Option<Connection>, Option<Connection>)> {
         let path = self.directory.file(DATABASE_FILE);
-        self.writer.restart(schema::open(&path, id)?, tell_and_note(&self.observer, &self.uncopied))?;
-        *reader = Some(schema::connect_reader(&path, id)?);
-        *quick_reader = Some(schema::connect_reader(&path, id)?);
-        *hold(&self.id) = id;
-        recovered.map(|(_, recovered)| Some(recovered))
+        let connection = schema::open(&path, id)?;
+        let readers = (schema::connect_reader(&path, id)?, schema::connect_reader(&path, id)?);
+        self.writer.restart(connection, tell_and_note(&self.observer, &self.uncopied))?;
+        Ok((Some(readers.0), Some(readers.1)))
     }
 
     /// Commits what is queued, ends the writer thread and lets go of the directory. Idempotent. Blocks.
@@ -266,8 +276,9 @@ fn open_or_recover(directory: &Directory) -> Result<(Connection, DatabaseId, Opt
     let interrupted = (!damaged_files.is_empty()).then(|| Recovered { damaged_files, ..Recovered::default() });
     let path = directory.file(DATABASE_FILE);
     let held = directory.read_id();
-    let is_blank = path.metadata().map_or(true, |metadata| metadata.len() == 0);
-    if is_blank && copies::copies(directory).is_empty() {
+    let log = directory.file(&format!("{DATABASE_FILE}-wal"));
+    let is_blank = is_empty(&path);
+    if is_blank && is_empty(&log) && copies::copies(directory).is_empty() {
         let id = held.map_or_else(DatabaseId::random, Ok)?;
         if held.is_none() {
             directory.write_id(id)?;
@@ -276,7 +287,9 @@ fn open_or_recover(directory: &Directory) -> Result<(Connection, DatabaseId, Opt
         return Ok((schema::create(&path, id)?, id, None));
     }
     let opened = if is_blank {
-        Err(Error::CorruptDatabase("it is not there, and a copy of it is".to_owned()))
+        Err(Error::CorruptDatabase("it is not there, and a copy or a log of it is".to_owned()))
+    } else if log::is_damaged(&log)? {
+        Err(Error::CorruptDatabase("commits of its log are damaged".to_owned()))
     } else {
         open_known(directory, held)
     };
@@ -289,6 +302,10 @@ fn open_or_recover(directory: &Directory) -> Result<(Connection, DatabaseId, Opt
         }
         Err(error) => Err(error),
     }
+}
+
+fn is_empty(file: &std::path::Path) -> bool {
+    file.metadata().map_or(true, |metadata| metadata.len() == 0)
 }
 
 fn open_known(directory: &Directory, held: Option<DatabaseId>) -> Result<(Connection, DatabaseId)> {

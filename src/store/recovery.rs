@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::copies;
 use super::directory::{DATABASE_FILE, Directory, replace, sync};
 use super::error::from_io;
+use super::log;
 use super::schema::{self, TABLES};
 use super::sums::{self, DatabaseId};
 use crate::error::Result;
@@ -57,11 +58,7 @@ pub fn finish(directory: &Directory) -> Result<Vec<String>> {
         damaged = set_aside(directory)?;
         replace(&new, &directory.file(DATABASE_FILE))?;
     }
-    for name in directory.own_files()? {
-        if name.starts_with(SCRATCH) || name.starts_with(UNFINISHED) || name.starts_with(FINISHED) {
-            directory.remove(&name)?;
-        }
-    }
+    remove_unfinished(directory)?;
     Ok(damaged)
 }
 
@@ -69,6 +66,15 @@ pub fn finish(directory: &Directory) -> Result<Vec<String>> {
 /// known by, which is `held` unless that is what is damaged.
 pub fn recover(directory: &Directory, held: Option<DatabaseId>) -> Result<(DatabaseId, Recovered)> {
     finish(directory)?;
+    let recovered = rebuild(directory, held);
+    if recovered.is_err() && directory.file(DATABASE_FILE).exists() {
+        // Work goes on with the damaged one, so what was rebuilt is out of date with the next commit.
+        remove_unfinished(directory)?;
+    }
+    recovered
+}
+
+fn rebuild(directory: &Directory, held: Option<DatabaseId>) -> Result<(DatabaseId, Recovered)> {
     let mut sources = sources(directory)?;
     let id = match trusted_id(&sources, held)? {
         Some(id) => id,
@@ -99,32 +105,39 @@ pub fn recover(directory: &Directory, held: Option<DatabaseId>) -> Result<(Datab
     Ok((id, recovered))
 }
 
-/// The damaged database with its log, the same without, and the copies; duplicates of them, so that reading changes none.
+fn remove_unfinished(directory: &Directory) -> Result<()> {
+    for name in directory.own_files()? {
+        if [SCRATCH, UNFINISHED, FINISHED].iter().any(|start| name.starts_with(start)) {
+            directory.remove(&name)?;
+        }
+    }
+    Ok(())
+}
+
+/// The damaged database with its log as SQLite reads it, with all of its log, and without; then the copies. Duplicates of them, so that
+/// reading changes none.
 fn sources(directory: &Directory) -> Result<Vec<Source>> {
     let database = directory.file(DATABASE_FILE);
     let log = with_suffix(&database, "-wal");
-    let mut files = Vec::new();
-    if log.is_file() {
-        files.push((database.clone(), true, None));
-    }
-    files.push((database, false, None));
-    files.extend(copies::copies(directory).into_iter().map(|copy| {
-        let made_at = copies::made_at(&copy).unwrap_or_default();
-        (copy, false, Some(made_at))
-    }));
     let mut sources = Vec::new();
-    for (at, (file, with_log, copy_at)) in files.into_iter().enumerate() {
-        if !file.is_file() {
-            continue;
-        }
-        let scratch = directory.file(&format!("{SCRATCH}{at}"));
-        duplicate(directory, &file, &scratch)?;
-        if with_log {
-            duplicate(directory, &log, &with_suffix(&scratch, "-wal"))?;
-        }
+    let mut add = |file: &Path, copy_at, prepare: &dyn Fn(&Path) -> Result<()>| -> Result<()> {
+        let scratch = directory.file(&format!("{SCRATCH}{}", sources.len()));
+        duplicate(directory, file, &scratch)?;
+        prepare(&scratch)?;
         // One that cannot even be opened has nothing to give.
         let opened = Connection::open_with_flags(&scratch, OpenFlags::SQLITE_OPEN_READ_WRITE);
         sources.extend(opened.ok().map(|connection| Source { connection, copy_at }));
+        Ok(())
+    };
+    if log.is_file() && database.is_file() {
+        add(&database, None, &|scratch| duplicate(directory, &log, &with_suffix(scratch, "-wal")))?;
+        add(&database, None, &|scratch| log::apply(&log, scratch))?;
+    }
+    if database.is_file() {
+        add(&database, None, &|_| Ok(()))?;
+    }
+    for copy in copies::copies(directory) {
+        add(&copy, Some(copies::made_at(&copy).unwrap_or_default()), &|_| Ok(()))?;
     }
     Ok(sources)
 }
@@ -173,12 +186,15 @@ fn sample(source: &Source, table: &str) -> i64 {
     source.connection.query_row(&sql, [], |row| row.get(0)).unwrap_or_default()
 }
 
-/// The intact rows of a table by their key, and whether there was nothing else.
+/// The rows of a table by their key.
 #[derive(Default)]
 struct Found {
     columns: Vec<String>,
-    rows: BTreeMap<String, Vec<Value>>,
-    complete: bool,
+    intact: BTreeMap<String, Vec<Value>>,
+    /// Those that are there, but not intact.
+    damaged: HashSet<String>,
+    /// No row is missing: the table's pages hang together.
+    whole: bool,
 }
 
 /// Reads what is intact. A damaged page ends SQLite's walk through a table, so rows behind it are asked for one by one.
@@ -187,28 +203,33 @@ fn read(connection: &Connection, table: &str, key: &str) -> Found {
     let listed = columns.join(", ");
     let sql = format!("SELECT {listed}, row_sum('{table}', {listed}) IS checksum FROM {table}");
     let key: Vec<usize> = (0..columns.len()).filter(|at| key.split(", ").any(|name| name == columns[*at])).collect();
-    let take = |row: &Row<'_>| -> rusqlite::Result<Option<(String, Vec<Value>)>> {
+    let take = |row: &Row<'_>| -> rusqlite::Result<(String, bool, Vec<Value>)> {
         let values = (0..columns.len()).map(|at| row.get(at)).collect::<rusqlite::Result<Vec<Value>>>()?;
         let name = key.iter().map(|at| format!("{:?}", values[*at])).collect();
-        Ok(row.get::<_, bool>(columns.len())?.then_some((name, values)))
+        Ok((name, row.get(columns.len())?, values))
     };
-    let mut rows = BTreeMap::new();
-    let mut complete = connection.prepare(&sql).and_then(|mut statement| {
-        let mut walked = 0;
+    let mut found = Found { whole: is_whole(connection, table), ..Found::default() };
+    let mut keep = |(name, intact, values): (String, bool, Vec<Value>)| {
+        if intact { found.intact.insert(name, values).is_none() } else { found.damaged.insert(name) }
+    };
+    let walked = connection.prepare(&sql).and_then(|mut statement| {
+        let mut each_once = true;
         for row in statement.query_map([], take)? {
-            walked += 1;
-            rows.extend(row?);
+            each_once &= keep(row?);
         }
-        Ok(walked == rows.len())
-    }) == Ok(true);
-    complete = complete && is_whole(connection, table);
-    if !complete && key.len() == 1 {
-        for id in 1..=highest_row(connection) {
-            let found = connection.prepare_cached(&format!("{sql} WHERE rowid = ?1"));
-            rows.extend(found.and_then(|mut statement| statement.query_row([id], take)).ok().flatten());
+        Ok(each_once)
+    });
+    if walked != Ok(true) {
+        if key.len() == 1 {
+            for id in 1..=highest_row(connection) {
+                let row = connection.prepare_cached(&format!("{sql} WHERE rowid = ?1"));
+                row.and_then(|mut statement| statement.query_row([id], take)).map(&mut keep).ok();
+            }
         }
+        found.whole = false;
     }
-    Found { columns, rows, complete }
+    found.columns = columns;
+    found
 }
 
 /// Whether a table's pages hang together, whatever its indexes say.
@@ -220,32 +241,48 @@ fn is_whole(connection: &Connection, table: &str) -> bool {
 /// No row has a higher number than this.
 fn highest_row(connection: &Connection) -> i64 {
     const AT_LEAST: i64 = 1_000;
+    const UNKNOWN: i64 = 100_000;
     const AT_MOST: i64 = 1_000_000;
-    let found = connection.query_row("SELECT max(seq) FROM sqlite_sequence", [], |row| row.get(0));
-    found.unwrap_or(AT_LEAST).clamp(AT_LEAST, AT_MOST)
+    let found = connection.query_row("SELECT max(seq) FROM sqlite_sequence", [], |row| row.get::<_, Option<i64>>(0));
+    found.ok().flatten().unwrap_or(UNKNOWN).clamp(AT_LEAST, AT_MOST)
 }
 
-/// Takes each row from the first source that has it intact; a table that is complete in one source is what that one says.
+/// Takes each row from the first source that has it intact. A table that is whole in one source says which rows there are.
 fn merge(new: &Connection, sources: &[Source], recovered: &mut Recovered) -> Result<()> {
     for (table, key) in TABLES.into_iter().filter(|(table, _)| *table != "meta") {
         let known = sums::columns(new, table)?;
         let mut taken = HashSet::new();
+        let mut wanted: Option<HashSet<String>> = None;
         for source in sources {
-            let found = read(&source.connection, table, key);
-            let complete = found.complete && source.commits().is_some();
-            if found.columns == known {
-                let places = vec!["?"; known.len()].join(", ");
-                let sql = format!("INSERT OR IGNORE INTO {table} ({}) VALUES ({places})", known.join(", "));
-                let mut statement = new.prepare(&sql)?;
-                for (name, values) in found.rows {
-                    if taken.insert(name) && statement.execute(params_from_iter(values))? > 0 && table == "session" {
-                        recovered.restored += usize::from(source.copy_at.is_some());
-                        recovered.kept += usize::from(source.copy_at.is_none());
-                        recovered.copy_at = recovered.copy_at.max(source.copy_at);
-                    }
+            let mut found = read(&source.connection, table, key);
+            // What newer code added is left out: this code could not keep its checksums.
+            let columns: Vec<&String> = known.iter().filter(|column| found.columns.contains(column)).collect();
+            let at = |column: &String| found.columns.iter().position(|other| other == column);
+            let places: Vec<usize> = columns.iter().filter_map(|column| at(column)).collect();
+            let names: Vec<&str> = columns.iter().map(|column| column.as_str()).collect();
+            let marks = vec!["?"; names.len()].join(", ");
+            let sql = format!("INSERT OR IGNORE INTO {table} ({}) VALUES ({marks})", names.join(", "));
+            if names.is_empty() {
+                continue;
+            }
+            let mut statement = new.prepare(&sql)?;
+            for (name, values) in std::mem::take(&mut found.intact) {
+                let is_wanted = wanted.as_ref().is_none_or(|wanted| wanted.contains(&name));
+                if !is_wanted || !taken.insert(name) {
+                    continue;
+                }
+                let inserted = statement.execute(params_from_iter(places.iter().map(|at| &values[*at])))?;
+                if inserted > 0 && table == "session" {
+                    recovered.restored += usize::from(source.copy_at.is_some());
+                    recovered.kept += usize::from(source.copy_at.is_none());
+                    recovered.copy_at = recovered.copy_at.max(source.copy_at);
                 }
             }
-            if complete {
+            if wanted.is_none() && found.whole && source.commits().is_some() {
+                found.damaged.retain(|name| !taken.contains(name));
+                wanted = Some(found.damaged);
+            }
+            if wanted.as_ref().is_some_and(HashSet::is_empty) {
                 break;
             }
         }

@@ -1,9 +1,11 @@
 //! The writer thread: group commit. Its one rule: nothing is answered before it is durable.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
@@ -29,23 +31,35 @@ pub struct Writer {
     /// `None` once closed; the thread ends when the last sender is gone and the queue is empty.
     queue: Mutex<Option<mpsc::Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    abandoned: Arc<AtomicBool>,
 }
 
 impl Writer {
     pub fn start(connection: Connection, observer: Observer) -> Result<Self> {
+        let abandoned = Arc::new(AtomicBool::new(false));
+        let thread = Self::spawn(connection, observer, &abandoned)?;
+        Ok(Self { queue: Mutex::new(Some(thread.0)), thread: Mutex::new(Some(thread.1)), abandoned })
+    }
+
+    fn spawn(
+        connection: Connection,
+        observer: Observer,
+        abandoned: &Arc<AtomicBool>,
+    ) -> Result<(mpsc::Sender<Job>, JoinHandle<()>)> {
+        let abandoned = Arc::clone(abandoned);
         let (sender, receiver) = mpsc::channel(QUEUE);
         let thread = thread::Builder::new()
             .name("offline-sessions-writer".to_owned())
-            .spawn(move || write_until_closed(connection, receiver, &observer))
+            .spawn(move || write_until_closed(connection, receiver, &observer, &abandoned))
             .map_err(|error| Error::Internal(error.to_string()))?;
-        Ok(Self { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
+        Ok((sender, thread))
     }
 
     /// Begins again with another connection, after `close`.
     pub fn restart(&self, connection: Connection, observer: Observer) -> Result<()> {
-        let fresh = Self::start(connection, observer)?;
-        *hold(&self.queue) = hold(&fresh.queue).take();
-        *hold(&self.thread) = hold(&fresh.thread).take();
+        let (queue, thread) = Self::spawn(connection, observer, &self.abandoned)?;
+        *hold(&self.queue) = Some(queue);
+        *hold(&self.thread) = Some(thread);
         Ok(())
     }
 
@@ -73,6 +87,13 @@ impl Writer {
         answered.await.map_err(|_| Error::Closed)?
     }
 
+    /// Ends the thread without folding the log into the file: what is damaged is not to be written over.
+    pub fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Release);
+        self.close();
+        self.abandoned.store(false, Ordering::Release);
+    }
+
     pub fn close(&self) {
         hold(&self.queue).take();
         let thread = hold(&self.thread).take();
@@ -83,7 +104,12 @@ impl Writer {
     }
 }
 
-fn write_until_closed(mut connection: Connection, mut queue: mpsc::Receiver<Job>, observer: &Observer) {
+fn write_until_closed(
+    mut connection: Connection,
+    mut queue: mpsc::Receiver<Job>,
+    observer: &Observer,
+    abandoned: &AtomicBool,
+) {
     while let Some(first) = queue.blocking_recv() {
         let mut jobs = vec![first];
         while jobs.len() < BATCH
@@ -100,6 +126,12 @@ fn write_until_closed(mut connection: Connection, mut queue: mpsc::Receiver<Job>
         for done in done {
             (done.answer)(fate.clone());
         }
+    }
+    if abandoned.load(Ordering::Acquire) {
+        if let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+            tracing::warn!(%error, "the log of a damaged database may be folded into it");
+        }
+        return;
     }
     // Leaves one tidy file; what stays in the WAL is just as durable.
     if let Err(error) = connection.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE);") {

@@ -24,6 +24,12 @@ fn open(path: &Path) -> (Store, Option<Recovered>) {
 /// Sessions, one with a pending licence and one whose content was removed, and a copy of them; then as many again without a copy.
 /// Killed, so that the log is not folded in.
 async fn stored(path: &Path) -> (Vec<Session>, Vec<Session>) {
+    // An earlier process has made the tables.
+    open(path).0.close();
+    stored_since_open(path).await
+}
+
+async fn stored_since_open(path: &Path) -> (Vec<Session>, Vec<Session>) {
     let (store, _) = open(path);
     let lane = store.write(|tx| tx.insert_lane(&lane())).await.expect("a lane");
     let copied = put(&store, lane, "copied").await;
@@ -217,5 +223,56 @@ async fn a_recovery_that_a_kill_interrupted_is_ended_by_the_next_open() {
     let (_, found, _) = read(&store).expect("read");
     assert_eq!((found.len(), new.exists()), (copied.len(), false));
     assert!(!later.is_empty());
+    store.close();
+}
+
+#[tokio::test]
+async fn a_bit_that_flips_in_the_log_of_a_killed_process_costs_no_commit_behind_it() {
+    for at in [1, 3, 5, 7, 9] {
+        let directory = directory();
+        let (copied, later) = stored(directory.path()).await;
+        fs::remove_file(directory.path().join("offline-sessions.copy-1.sqlite3")).expect("there was a copy");
+        let log = directory.path().join(format!("{DATABASE_FILE}-wal"));
+        let mut bytes = fs::read(&log).expect("a log");
+        let at = bytes.len() / 10 * at;
+        bytes[at] ^= 4;
+        fs::write(&log, bytes).expect("damaged");
+        let (store, recovered) = open(directory.path());
+        assert!(recovered.is_some(), "it is told, at {at}");
+        let (_, found, _) = read(&store).expect("read");
+        // At most the rows of one page.
+        assert!(found.len() + 10 > copied.len() + later.len(), "{} at {at}", found.len());
+        store.close();
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_has_all_of_its_database_brings_everything_back() {
+    let directory = directory();
+    let (copied, later) = stored_since_open(directory.path()).await;
+    fs::remove_file(directory.path().join("offline-sessions.copy-1.sqlite3")).expect("there was a copy");
+    fs::write(directory.path().join(DATABASE_FILE), "").expect("emptied");
+    let (store, recovered) = open(directory.path());
+    assert_eq!(recovered.expect("told").kept, copied.len() + later.len());
+    store.close();
+}
+
+#[tokio::test]
+async fn titles_that_were_removed_since_the_copy_do_not_come_back_with_a_row_that_is_damaged() {
+    let directory = directory();
+    let (copied, later) = stored(directory.path()).await;
+    let (store, _) = open(directory.path());
+    let (removed, damaged) = (copied[8].id, copied[3].id);
+    store.write(move |tx| tx.delete_session(removed)).await.expect("removed");
+    store.close();
+    let file = rusqlite::Connection::open(directory.path().join(DATABASE_FILE)).expect("a database");
+    let sql = format!("DROP TRIGGER session_updated; UPDATE session SET content_id = 'wrong' WHERE id = {damaged};");
+    file.execute_batch(&sql).expect("damaged");
+    drop(file);
+    let (store, recovered) = open(directory.path());
+    assert_eq!(recovered.expect("told").restored, 1);
+    let (_, found, _) = read(&store).expect("read");
+    assert_eq!(found.len(), copied.len() + later.len() - 1);
+    assert!(found.iter().all(|session| session.id != removed));
     store.close();
 }
