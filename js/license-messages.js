@@ -38,12 +38,14 @@ class Certificates {
   #known = new Map();
 
   /**
-   * @param {{ lane: { keySystem: string }, licenseUrl: string | null }} session
+   * @param {SessionOfServer} session
    * @param {() => Promise<Uint8Array>} request
    * @returns {Promise<Uint8Array>}
    */
-  async get({ lane, licenseUrl }, request) {
-    const key = JSON.stringify([lane.keySystem, licenseUrl && new URL(licenseUrl).origin]);
+  async get(session, request) {
+    const key = serverOf(session);
+    // Only the app's own hook knows whom it asks.
+    if (key === null) return request();
     const known = this.#known.get(key);
     // One that another session asked for and did not get is asked for again.
     if (known) return known.catch(request);
@@ -52,6 +54,21 @@ class Certificates {
     asked.catch(() => this.#known.delete(key));
     return asked;
   }
+
+  /** The CDM rejected what came of it: the certificate may have been a bad one. @param {SessionOfServer} session */
+  forget(session) {
+    const key = serverOf(session);
+    if (key !== null) this.#known.delete(key);
+  }
+}
+
+/**
+ * @typedef {{ lane: import('./session-driver').Lane, licenseUrl: string | null }} SessionOfServer
+ * @param {SessionOfServer} session
+ * @returns {string | null}
+ */
+function serverOf({ lane: { origin, partition, keySystem }, licenseUrl }) {
+  return licenseUrl && JSON.stringify([origin, partition, keySystem, new URL(licenseUrl).origin]);
 }
 
 module.exports = { Certificates, isCertificateRequest, isLicenseRequest, messageLimit };

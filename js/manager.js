@@ -52,7 +52,7 @@ class OfflineSessions extends EventEmitter {
   #driverFor = () => null;
   /** Contents that were announced as ready and have stayed so. @type {Set<string>} */
   #ready = new Set();
-  /** @type {Promise<void> | undefined} */
+  /** @type {Promise<boolean> | undefined} */
   #recovering;
   /** @type {Promise<void> | undefined} */
   #closing;
@@ -233,6 +233,10 @@ class OfflineSessions extends EventEmitter {
     const abort = check.optionalSignal('signal', signal);
     if (abort?.aborted) throw new OfflineSessionsError('ERR_ABORTED', 'the signal was aborted', { cause: abort.reason });
     await this.#call((native) => native.want(contentId));
+    if (abort?.aborted) {
+      this.#loop.unwant(contentId);
+      throw new OfflineSessionsError('ERR_ABORTED', 'the signal was aborted', { cause: abort.reason });
+    }
     return this.#loop.settle(contentId, () => this.verdict(contentId), limit, abort);
   }
 
@@ -371,13 +375,14 @@ class OfflineSessions extends EventEmitter {
     }
   }
 
-  /** Exchanges a damaged database for what is left of it, and says so. @returns {Promise<void>} */
+  /** Exchanges a damaged database for what is left of it, and says so. @returns {Promise<boolean>} false: nothing was wrong with it */
   #recover() {
     this.#recovering ??= (async () => {
       const recovered = JSON.parse(await call(this.#native.recover()));
-      if (!recovered) return;
+      if (!recovered) return false;
       this.#ready.clear();
       this.#tell('warning', new OfflineSessionsError('ERR_CORRUPT_DATABASE', 'the database was damaged and has been recovered', { recovered }));
+      return true;
     })().finally(() => { this.#recovering = undefined; });
     return this.#recovering;
   }

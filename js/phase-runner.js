@@ -42,7 +42,7 @@ const { isCertificateRequest, isLicenseRequest, messageLimit } = require('./lice
  * @property {import('./types').AdoptHook | undefined} adopt
  * @property {(sessions: StoredSession[]) => void} changed
  * @property {(error: unknown) => void} warn
- * @property {() => Promise<void>} recover exchanges a damaged database
+ * @property {() => Promise<boolean>} recover exchanges a damaged database; false: nothing was wrong with it
  * @property {() => void} [countLicenseRequest]
  * @property {import('./license-messages').Certificates} certificates
  * @property {Map<number, RunningTask>} running
@@ -146,6 +146,7 @@ async function runTask(native, host, driver, order, task, signal) {
   host.running.delete(task.taskId);
   if (withdrawn.signal.aborted || (signal.aborted && !result.ok)) return null;
   if (!result.ok) host.warn(result.error);
+  else if (order.phase === 'license' && /** @type {any} */ (result.value)?.kind === 'rejected') host.certificates.forget(task.session);
   const completed = await complete(native, host, order, task, result.ok ? result.value : NO_ANSWER[order.phase]);
   const { plantWitness } = completed;
   if (plantWitness) {

@@ -63,7 +63,8 @@ class WorkLoop {
   #polling = false;
   #pollAgain = false;
   #closed = false;
-  #recovering = false;
+  /** @type {Promise<void> | undefined} */
+  #recovering;
   #started = false;
   /** @type {Run | null} */
   #run = null;
@@ -123,11 +124,18 @@ class WorkLoop {
         const others = (this.#wanted.get(contentId) ?? 0) - 1;
         if (others > 0) this.#wanted.set(contentId, others);
         else this.#wanted.delete(contentId);
-        // Only a time-out lets what was asked for go on.
-        if (others <= 0 && signal?.aborted) this.#native.unwant(contentId);
+        // Only a time-out lets what was asked for go on. Other work does too.
+        if (others <= 0 && signal?.aborted) this.unwant(contentId);
       };
       return { recorded: () => recorded(resolve), left };
     });
+  }
+
+  /** Nobody wants this content any more: a check that was only made for them goes back. @param {string} contentId */
+  unwant(contentId) {
+    if (this.#wanted.has(contentId)) return;
+    this.#native.unwant(contentId);
+    this.nudge();
   }
 
   /** Aborts what runs, lets outcomes that are being recorded end, and starts nothing more. */
@@ -176,8 +184,8 @@ class WorkLoop {
       };
       const onAbort = () => {
         waiter.fail(aborted());
-        // Nobody waits any more: what runs is called off. What is due goes on with the next call.
-        if (this.#waiters.size === 0) this.callOff();
+        // A run that nobody waits for any more is called off. What is due goes on with the next call.
+        if (looks.finished && this.#waiters.size === 0) this.callOff();
       };
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#waiters.add(waiter);
@@ -307,12 +315,30 @@ class WorkLoop {
   #fail(error) {
     if (this.#closed) return;
     this.callOff();
-    if (/** @type {any} */ (error)?.code === 'ERR_CORRUPT_DATABASE' && !this.#recovering) {
-      this.#recovering = true;
+    if (/** @type {any} */ (error)?.code === 'ERR_CORRUPT_DATABASE') {
       // Whoever waits goes on waiting: work begins anew on what was recovered.
-      this.#host.recover().then(() => this.#wake(), (failure) => this.#fail(failure)).finally(() => { this.#recovering = false; });
+      if (!this.#recovering) this.#recovering = this.#recover(error);
       return;
     }
+    this.#rest(error);
+  }
+
+  /** @param {unknown} error what is told if nothing was wrong with the database, or it could not be recovered */
+  async #recover(error) {
+    try {
+      const recovered = await this.#host.recover();
+      this.#recovering = undefined;
+      if (recovered) this.#wake();
+      else this.#rest(error);
+    } catch (failure) {
+      this.#recovering = undefined;
+      this.#rest(failure);
+    }
+  }
+
+  /** @param {unknown} error */
+  #rest(error) {
+    if (this.#closed) return;
     this.#setTimer(REST_AFTER_ERROR_MS);
     this.#host.warn(error);
     for (const waiter of [...this.#waiters]) waiter.fail(error);

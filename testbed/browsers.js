@@ -2,7 +2,7 @@
 
 const { execFile } = require('node:child_process');
 const { promisify } = require('node:util');
-const { readdirSync, readFileSync } = require('node:fs');
+const { existsSync, readdirSync, readFileSync } = require('node:fs');
 const { access, constants, mkdtemp, rm } = require('node:fs/promises');
 const { setTimeout: sleep } = require('node:timers/promises');
 const os = require('node:os');
@@ -39,6 +39,8 @@ const FIREFOX_PREFS = {
   'media.gmp-manager.updateEnabled': false,
 };
 
+/** Of a profile that is in use. */
+const BACKUPS = ['prefs.js.puppeteer', 'user.js.puppeteer'];
 const LAUNCH_TIMEOUT_MS = 60_000;
 const CLOSE_TIMEOUT_MS = 10_000;
 
@@ -126,6 +128,16 @@ class RunningBrowser {
     await this.close();
   }
 
+  /**
+   * Ends some of Firefox's processes as a crash does, on Linux: those of pages, or the one that the CDM runs in. The browser goes on.
+   * @param {'tab' | 'gmplugin'} type
+   */
+  crash(type) {
+    const pids = processesOf(this.pid).filter((pid) => readProcess(pid, 'cmdline').replaceAll('\0', ' ').trimEnd().endsWith(` ${type}`));
+    if (pids.length === 0) throw new Error(`the browser has no process of type ${type}`);
+    for (const pid of pids) process.kill(pid, 'SIGKILL');
+  }
+
   async #close() {
     const timeout = new AbortController();
     await Promise.race([
@@ -133,18 +145,25 @@ class RunningBrowser {
       sleep(CLOSE_TIMEOUT_MS, undefined, { signal: timeout.signal }).catch(() => {}),
     ]);
     timeout.abort();
-    if (await this.#gone(CLOSE_TIMEOUT_MS)) return;
-    signalGroup(this.pid, 'SIGKILL');
-    if (!await this.#gone(CLOSE_TIMEOUT_MS)) throw new Error(`${this.kind} (process ${this.pid}) could not be ended`);
-  }
-
-  /** @param {number} timeoutMs */
-  async #gone(timeoutMs) {
-    for (const end = Date.now() + timeoutMs; Date.now() < end; await sleep(20)) {
-      if (!groupLives(this.pid)) return true;
+    const isGone = () => !groupLives(this.pid);
+    if (!await becomes(isGone)) {
+      signalGroup(this.pid, 'SIGKILL');
+      if (!await becomes(isGone)) throw new Error(`${this.kind} (process ${this.pid}) could not be ended`);
     }
-    return false;
+    // puppeteer puts Firefox's preferences back when the process has ended: a start meanwhile would find none.
+    await becomes(() => !BACKUPS.some((name) => existsSync(path.join(this.profile, name))));
   }
+}
+
+/**
+ * @param {() => boolean} condition
+ * @returns {Promise<boolean>} whether it came to hold in time
+ */
+async function becomes(condition) {
+  for (const end = Date.now() + CLOSE_TIMEOUT_MS; Date.now() < end; await sleep(20)) {
+    if (condition()) return true;
+  }
+  return false;
 }
 
 /**
@@ -162,24 +181,33 @@ function signalGroup(pid, signal) {
   }
 }
 
-/**
- * Whether a process of the group still runs. Killed ones that nobody waits for, as in a container
- * without an init, answer signals for ever: they do not count.
- * @param {number | undefined} pid
- */
+/** @param {number | undefined} pid whether a process of its group still runs */
 function groupLives(pid) {
-  if (!signalGroup(pid, 0)) return false;
-  if (process.platform !== 'linux') return true;
-  return readdirSync('/proc').some((name) => {
-    if (!/^\d+$/.test(name)) return false;
-    try {
-      const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
-      const [state, , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      return Number(group) === pid && state !== 'Z' && state !== 'X';
-    } catch {
-      return false;
-    }
+  return signalGroup(pid, 0) && (process.platform !== 'linux' || processesOf(pid).length > 0);
+}
+
+/**
+ * The processes of a group, on Linux. Killed ones that nobody waits for, as in a container without an init, answer signals
+ * for ever: they do not count.
+ * @param {number | undefined} group
+ * @returns {number[]}
+ */
+function processesOf(group) {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
+    const stat = readProcess(pid, 'stat');
+    const [state, , ofGroup] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return Number(ofGroup) === group && state !== 'Z' && state !== 'X';
   });
+}
+
+/** @param {number} pid @param {'stat' | 'cmdline'} file */
+function readProcess(pid, file) {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'latin1');
+  } catch {
+    // It has gone meanwhile.
+    return '';
+  }
 }
 
 module.exports = { findBrowser, launchBrowser, createProfile, removeProfile, RunningBrowser };

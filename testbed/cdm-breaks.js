@@ -49,15 +49,29 @@ async function flipKeyId(profile, sessionId) {
 }
 
 /**
+ * What a kill can do: the CDM empties the list of its sessions before it writes it again. Every licence is gone, and nothing else of
+ * the browser's storage is. @param {string} profile
+ */
+async function emptyIndex(profile) {
+  await writeFile((await findRecord(profile, 'index')).file, '');
+}
+
+/** What was stored under an earlier salt is still there, with the same names, and nobody reads it. @param {string} profile */
+async function liveSalts(profile) {
+  const ids = path.join(await clearKeyFolder(profile), 'id');
+  return Promise.all((await readdir(ids)).map((hash) => readFile(path.join(ids, hash, 'salt'), 'latin1')));
+}
+
+/**
  * @param {string} profile
  * @param {string} name
  * @returns {Promise<{ file: string, bytes: Buffer, data: number }>} data: where the data begin
  */
 async function findRecord(profile, name) {
-  const storage = path.join(await clearKeyFolder(profile), 'storage');
-  for (const salt of await readdir(storage)) {
-    for (const hash of await readdir(path.join(storage, salt))) {
-      const file = path.join(storage, salt, hash);
+  for (const salt of await liveSalts(profile)) {
+    const folder = path.join(await clearKeyFolder(profile), 'storage', salt);
+    for (const hash of await readdir(folder).catch(() => [])) {
+      const file = path.join(folder, hash);
       const bytes = await readFile(file);
       // What was removed leaves an empty file.
       if (bytes.length < 4) continue;
@@ -68,4 +82,4 @@ async function findRecord(profile, name) {
   throw new Error(`no licence with the id ${name} in ${profile}`);
 }
 
-module.exports = { rewriteSalts, deleteStorage, deleteRecord, flipKeyId };
+module.exports = { rewriteSalts, deleteStorage, deleteRecord, flipKeyId, emptyIndex };

@@ -38,7 +38,7 @@ async function openWindow(browser, origin, { worker = false } = {}) {
     },
     /**
      * A call of the player's (testbed/page/player.mjs).
-     * @param {'download' | 'catalogue' | 'play' | 'adopt'} method
+     * @param {'download' | 'catalogue' | 'play' | 'watch' | 'stop' | 'adopt' | 'inventory' | 'discard'} method
      * @param {...any} args plain JSON
      * @returns {Promise<any>}
      */

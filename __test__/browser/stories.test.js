@@ -7,7 +7,7 @@ const path = require('node:path');
 const { promisify } = require('node:util');
 const { OfflineSessions } = require('../..');
 const { BrowserApp } = require('../../testbed/browser-app.js');
-const { deleteRecord, deleteStorage } = require('../../testbed/cdm-breaks.js');
+const { deleteRecord, deleteStorage, emptyIndex, flipKeyId, rewriteSalts } = require('../../testbed/cdm-breaks.js');
 const { KEY_SYSTEM } = require('../../testbed/session-inputs.js');
 const { describeBrowser } = require('../helpers/browser-suite');
 
@@ -41,7 +41,12 @@ afterEach(async () => {
 /** @param {object} platform */
 async function launch(platform) {
   await offline?.close();
-  offline = await OfflineSessions.open({ directory: path.join(String(workspace), 'database'), platform: /** @type {any} */ (platform) });
+  offline = await OfflineSessions.open({
+    directory: path.join(String(workspace), 'database'),
+    platform: /** @type {any} */ (platform),
+    // Here a CDM shows its keys in a few milliseconds.
+    policy: { keyStatusWaitMs: 300 },
+  });
   offline.useDriver(app.driver());
   return offline;
 }
@@ -56,6 +61,16 @@ async function storeAll() {
 
 /** @param {OfflineSessions} store */
 const idsOf = async (store) => Object.fromEntries((await store.list()).map(({ contentId, sessionId }) => [contentId, sessionId]));
+
+/** Why titles are lost, as it is told. @param {OfflineSessions} store @returns {Record<string, string | null>} */
+function reasonsOf(store) {
+  /** @type {Record<string, string | null>} */
+  const reasons = {};
+  store.on('session-changed', ({ contentId, state, reason }) => {
+    if (state === 'lost') reasons[contentId] = reason;
+  });
+  return reasons;
+}
 
 async function playAll() {
   for (const { contentId } of TITLES) expect(await app.play(contentId)).toMatch(/^played/);
@@ -136,6 +151,49 @@ describeBrowser('Firefox, a real CDM', 'firefox', (found) => {
     const store = await launch(UPDATED);
     expect(await store.revalidate()).toMatchObject({ checked: 4, proven: 3, lost: 1, licensed: 1, licenseRequests: 1 });
     await app.stopServers();
+    await playAll();
+  }, 60_000);
+
+  test('an update that costs every licence is answered with one request for each, and all play in the next browser', async () => {
+    await start(found);
+    const stored = await storeAll();
+    const { license } = app.requests();
+    await app.restart(rewriteSalts);
+    const store = await launch(UPDATED);
+    const reasons = reasonsOf(store);
+    expect(await store.revalidate()).toMatchObject({ checked: 4, proven: 0, lost: 4, licensed: 4, adopted: 4, licenseRequests: 4 });
+    expect(reasons).toEqual(Object.fromEntries(stored.map(({ contentId }) => [contentId, 'gone'])));
+    expect(app.requests().license - license).toBe(4);
+    expect(store.unready()).toEqual([]);
+    await app.restart(() => app.stopServers());
+    await playAll();
+  }, 60_000);
+
+  test('a licence in which a bad disk has changed a key id is licensed again, alone', async () => {
+    await start(found);
+    const [, second] = await storeAll();
+    const { license } = app.requests();
+    await app.restart((profile) => flipKeyId(profile, second.sessionId));
+    const store = await launch(UPDATED);
+    const reasons = reasonsOf(store);
+    expect(await store.revalidate()).toMatchObject({ checked: 4, proven: 3, lost: 1, licensed: 1, adopted: 1, licenseRequests: 1 });
+    expect(reasons).toEqual({ [second.contentId]: 'foreign-keys' });
+    expect(app.requests().license - license).toBe(1);
+    await app.restart(() => app.stopServers());
+    await playAll();
+  }, 60_000);
+
+  test('licences that a kill took from the CDM unseen are licensed again when the player reports them', async () => {
+    await start(found);
+    await storeAll();
+    await app.restart(emptyIndex);
+    const store = await launch(PLATFORM);
+    expect(store.launch).toMatchObject({ changes: [], suspects: 0 });
+    for (const { contentId, error } of await app.playAll(TITLES.map((title) => title.contentId))) {
+      expect(await store.reportPlayback(contentId, { error })).toMatchObject({ playable: 'no', state: 'suspect', reason: 'playback-broken' });
+    }
+    expect(await store.revalidate()).toMatchObject({ checked: 4, lost: 4, licensed: 4, adopted: 4, licenseRequests: 4 });
+    await app.restart(() => app.stopServers());
     await playAll();
   }, 60_000);
 

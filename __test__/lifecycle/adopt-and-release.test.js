@@ -1,7 +1,7 @@
 'use strict';
 
 const { useApp, keyId, titles, NOTHING, UPDATED } = require('../helpers/offline-app.js');
-const { LANE } = require('../helpers/store.js');
+const { LANE, proven } = require('../helpers/store.js');
 
 const app = useApp();
 
@@ -121,4 +121,19 @@ describe('what is removed', () => {
     expect(await offline.revalidate()).toMatchObject({ ...NOTHING, released: 60 });
     expect(inCdm()).toEqual([]);
   });
+});
+
+test('a title that is put again while its licence is being removed is not said to play', async () => {
+  const offline = await app.open();
+  const [session] = await app.store(1);
+  await offline.removeContent('title 1');
+  const unhook = app.cdm.on('remove', async () => {
+    unhook();
+    await offline.put({ ...session, proven: proven([keyId(1)]) });
+  });
+  await offline.revalidate();
+  expect(app.plays('title 1') || offline.verdict('title 1').playable !== 'offline').toBe(true);
+  await offline.revalidate();
+  expect(offline.verdict('title 1').playable).toBe('offline');
+  expect(app.plays('title 1')).toBe(true);
 });

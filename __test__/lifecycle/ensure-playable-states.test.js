@@ -1,6 +1,6 @@
 'use strict';
 
-const { useApp, keyId, never, titles, UPDATED } = require('../helpers/offline-app.js');
+const { useApp, keyId, never, next, titles, UPDATED } = require('../helpers/offline-app.js');
 const { LANE } = require('../helpers/store.js');
 
 const app = useApp();
@@ -191,4 +191,16 @@ describe('in a run of 60 titles', () => {
     expect(ends).toEqual(Array.from({ length: 250 }, () => ['offline', 'no', 'ERR_ABORTED', 'offline']).flat());
     expect(titles(MANY).filter((contentId) => !app.plays(contentId))).toEqual([]);
   });
+});
+
+test('a click that is aborted leaves other work to its timers', async () => {
+  const offline = await app.updateThatBroke(2, { policy: { backoffBaseMs: 20 } });
+  app.server.behave({ status: 503 }, { times: 2 });
+  await offline.revalidate();
+  const controller = new AbortController();
+  const clicked = offline.ensurePlayable('title 1', { signal: controller.signal });
+  controller.abort();
+  await expect(clicked).rejects.toMatchObject({ code: 'ERR_ABORTED' });
+  const ready = next(offline, 'content-ready', ({ contentId }) => contentId === 'title 2');
+  expect(await ready).toMatchObject({ playable: 'offline' });
 });

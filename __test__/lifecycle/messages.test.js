@@ -53,6 +53,22 @@ test('a certificate that could not be had is asked for again, by whoever wants i
   expect(failures).toBeGreaterThan(1);
 });
 
+test('a certificate that made the CDM reject its licence is asked for again, and one without a server is not kept', async () => {
+  let certificates = 0;
+  const { acquireLicense } = server();
+  const offline = await app.updateThatBroke(1, {
+    policy: { backoffBaseMs: 1 },
+    acquireLicense: (request) => {
+      if (request.message.length < 3) return Promise.resolve(new Uint8Array([++certificates]));
+      return certificates === 1 ? Promise.resolve(new TextEncoder().encode('no licence')) : acquireLicense(request);
+    },
+  });
+  app.cdm.on('message', ({ acquireLicense: ask }) => ask({ messageType: 'license-request', message: CERTIFICATE_REQUEST }).then(() => {}));
+  expect(await offline.revalidate()).toMatchObject({ blocked: 1 });
+  expect(await offline.ensurePlayable('title 1')).toMatchObject({ playable: 'offline' });
+  expect(certificates).toBe(2);
+});
+
 test('a check may renew, individualize and release; it gets no new licence', async () => {
   const { acquireLicense, count } = server();
   await app.open({ acquireLicense });

@@ -85,6 +85,22 @@ describe('what the catalogue lists', () => {
   });
 });
 
+test('a catalogue that lost what adoption wrote gets it again, and nothing is paid for', async () => {
+  const offline = await app.updateThatBroke(1);
+  const before = structuredClone(app.catalogue.get('title 1'));
+  // Old and new ids differ, as they do after an update that kept the CDM's list.
+  app.cdm.store(LANE, []);
+  await offline.revalidate();
+  const { sessionId } = await app.session('title 1');
+  expect(sessionId).not.toBe(before[0].sessionId);
+  app.catalogue.set('title 1', before);
+  expect(await reconcile()).toEqual({ ...NONE, notRenewable: [] });
+  expect(offline.verdict('title 1').playable).not.toBe('offline');
+  expect(await offline.revalidate()).toMatchObject({ adopted: 1, licenseRequests: 0 });
+  expect(app.plays('title 1')).toBe(true);
+  expect(await app.session('title 1')).toMatchObject({ sessionId, suspect: false });
+});
+
 describe('what the catalogue lacks', () => {
   test('is removed in the second launch that lacks it, and its licence released', async () => {
     await app.open();
@@ -197,6 +213,16 @@ describe('a catalogue that shrank', () => {
   test('an empty one of an empty store is fine', async () => {
     await app.open();
     expect(await reconcile([])).toEqual(NONE);
+  });
+
+  test('or says that everything was downloaded again is not believed, and costs no licence', async () => {
+    const offline = await app.open();
+    await app.store(5);
+    const wrong = inventory().map((entry, n) => ({ ...entry, sessionIds: [`wrong ${n}`] }));
+    await expect(reconcile(wrong)).rejects.toMatchObject(SHRANK);
+    expect(await offline.list()).toHaveLength(5);
+    expect(await offline.revalidate()).toMatchObject({ ...NOTHING, nextAttemptAt: null });
+    expect(offline.unready()).toEqual([]);
   });
 
   test('still brings what is new, and takes nothing in any number of launches', async () => {

@@ -17,8 +17,11 @@ impl Engine {
                 return Ok(memory.verdict(&content, &self.policy, now));
             }
         }
-        let sessions = self.store.read_quickly(|rows| rows.summaries_of_content(&content))?;
-        Ok(self.memory().verdict_on(&content, sessions.iter(), &self.policy, now))
+        match self.store.read_quickly(|rows| rows.summaries_of_content(&content))? {
+            Some(sessions) => Ok(self.memory().verdict_on(&content, sessions.iter(), &self.policy, now)),
+            // While a damaged database is exchanged there is only what was known before.
+            None => Ok(self.memory().verdict(&content, &self.policy, now)),
+        }
     }
 
     /// The verdicts of everything stored that would not play offline now, by content id. Fills memory first if the

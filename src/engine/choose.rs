@@ -24,6 +24,13 @@ pub enum PhaseKind {
     Release(Vec<DebtId>),
 }
 
+impl PhaseKind {
+    /// Whether it makes or removes licences.
+    pub fn writes(&self) -> bool {
+        matches!(self, Self::Sessions { work: Work::License, .. } | Self::Release(_))
+    }
+}
+
 /// One session's claim to be worked on. Sorts most urgent first.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Candidate {

@@ -101,7 +101,7 @@ impl Engine {
         let snapshot = self.memory().snapshot.clone();
         let job = move |tx: &mut Tx<'_>| {
             let launch = tx.insert_launch(now, &snapshot, &[])?;
-            let report = observe(tx, launch, &snapshot)?;
+            let report = observe(tx, launch, &snapshot, true)?;
             Ok((report, tx.lanes()?, tx.debts()?))
         };
         let (report, lanes, debts) = self.store.write_of_launch(job).await?;
@@ -117,7 +117,7 @@ impl Engine {
     }
 
     /// Reads every session into memory, and then looks whether the database is sound, in the background.
-    fn fill(&self) {
+    pub(super) fn fill(&self) {
         let store = Arc::clone(&self.store);
         let memory = Arc::clone(&self.memory);
         let filled = self.filled.clone();
@@ -129,7 +129,10 @@ impl Engine {
                 Err(error) => tracing::error!(%error, "stored sessions could not be read into memory"),
             }
             filled.send_replace(Some(read.clone()));
-            if read.is_ok() && matches!(store.is_sound(), Ok(false) | Err(Error::CorruptDatabase(_))) {
+            if read.is_ok()
+                && !store.is_newer()
+                && matches!(store.is_sound(), Ok(false) | Err(Error::CorruptDatabase(_)))
+            {
                 lock(&memory).damaged = true;
             }
         });
@@ -144,7 +147,7 @@ impl Engine {
             memory.snapshot = merge(memory.snapshot.clone(), partial);
             (memory.launch, memory.snapshot.clone())
         };
-        self.store.write_of_launch(move |tx| observe(tx, launch, &snapshot)).await
+        self.store.write_of_launch(move |tx| observe(tx, launch, &snapshot, false)).await
     }
 
     /// Launches, newest first.
@@ -158,26 +161,38 @@ impl Engine {
     }
 }
 
-/// Records what a launch observed: its changes, and a new generation in every lane whose binding differs.
-fn observe(tx: &mut Tx<'_>, launch: LaunchId, snapshot: &Snapshot) -> Result<LaunchReport> {
+/// Records what a launch observed: its changes, and a new generation in every lane whose binding differs, or where the last process
+/// was cut off while licences were written.
+fn observe(tx: &mut Tx<'_>, launch: LaunchId, snapshot: &Snapshot, at_launch: bool) -> Result<LaunchReport> {
     let before = tx.launch_before(launch)?;
     let changes = before.as_ref().map(|before| snapshot.changes_since(&before.platform)).unwrap_or_default();
     tx.save_launch(launch, snapshot, &changes)?;
     let mut suspects = 0;
     for lane in tx.lanes()? {
-        let lane = observe_lane(tx, lane, launch, snapshot)?;
+        let lane = observe_lane(tx, lane, launch, snapshot, at_launch)?;
         suspects += count_suspects(tx, &lane, snapshot, launch)?;
     }
     Ok(LaunchReport { launch_id: launch, first_run: before.is_none(), changes, suspects, recovered: None })
 }
 
-fn observe_lane(tx: &mut Tx<'_>, mut lane: Lane, launch: LaunchId, snapshot: &Snapshot) -> Result<Lane> {
+fn observe_lane(
+    tx: &mut Tx<'_>,
+    mut lane: Lane,
+    launch: LaunchId,
+    snapshot: &Snapshot,
+    at_launch: bool,
+) -> Result<Lane> {
     let observed = plan::observe(&lane, snapshot, launch);
-    if observed.new_generation {
+    let cut_off = at_launch && lane.writing;
+    if cut_off {
+        tracing::warn!(lane = lane.id, "licences were being written when the last process ended");
+        lane.writing = false;
+    }
+    if observed.new_generation || cut_off {
         lane.generation += 1;
         tracing::info!(lane = lane.id, generation = lane.generation, "a lane's binding changed");
     }
-    if observed.binding != lane.binding {
+    if observed.binding != lane.binding || cut_off {
         lane.binding = observed.binding;
         lane.binding_launch = launch;
         tx.save_lane(&lane)?;

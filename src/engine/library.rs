@@ -151,7 +151,7 @@ pub(super) fn put_one(tx: &mut Tx<'_>, input: &NewSession, snapshot: &Snapshot, 
     Ok(session.id)
 }
 
-fn matching_row(tx: &Tx<'_>, input: &NewSession, lane: LaneId) -> Result<Option<Session>> {
+pub(super) fn matching_row(tx: &Tx<'_>, input: &NewSession, lane: LaneId) -> Result<Option<Session>> {
     let mut rows = tx.sessions_of_content(&input.content_id)?;
     rows.retain(|row| row.lane == lane);
     if let Some(at) = rows.iter().position(|row| row.session_id == input.session_id) {
@@ -231,6 +231,7 @@ pub(super) fn lane_for(tx: &mut Tx<'_>, key: &LaneKey, snapshot: &Snapshot, laun
         binding: Binding::of(snapshot, &key.key_system),
         binding_launch: launch,
         witness: None,
+        writing: false,
         capability: None,
         capability_launch: None,
     };

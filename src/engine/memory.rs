@@ -53,6 +53,7 @@ pub enum TaskKind {
     },
     Release {
         debt: DebtId,
+        session_id: String,
     },
 }
 
@@ -164,19 +165,23 @@ impl Memory {
         self.damaged = false;
     }
 
+    /// What the exchanged database holds.
+    pub fn replace_lanes_and_debts(&mut self, lanes: Vec<Lane>, debts: Vec<Debt>) {
+        self.lanes.retain(|id, _| lanes.iter().any(|lane| lane.id == *id));
+        for lane in lanes {
+            self.set_lane(lane);
+        }
+        self.debts = debts.into_iter().map(|debt| (debt.id, debt)).collect();
+    }
+
     /// What the exchanged database holds. What a commit has told since `begin_again` is fresher.
-    pub fn replace(&mut self, lanes: Vec<Lane>, debts: Vec<Debt>, sessions: Vec<SessionSummary>) {
+    pub fn replace_sessions(&mut self, sessions: Vec<SessionSummary>) {
         let known: HashSet<RowId> = sessions.iter().map(|session| session.id).collect();
         let fresher = self.fresher.clone().unwrap_or_default();
         let gone = |id: &RowId| !known.contains(id) && !fresher.contains(id);
         for id in self.sessions.keys().copied().filter(gone).collect::<Vec<_>>() {
             self.remove_session(id);
         }
-        self.lanes.retain(|id, _| lanes.iter().any(|lane| lane.id == *id));
-        for lane in lanes {
-            self.set_lane(lane);
-        }
-        self.debts = debts.into_iter().map(|debt| (debt.id, debt)).collect();
         self.fill(sessions);
         self.filled();
     }
@@ -290,7 +295,7 @@ impl Memory {
             TaskKind::License { row, .. } => needs(row, Work::License),
             TaskKind::Verify { row, .. } => needs(row, Work::Verify),
             TaskKind::Adopt { row, .. } => needs(row, Work::Adopt),
-            TaskKind::Release { debt } => {
+            TaskKind::Release { debt, .. } => {
                 self.debts.get(debt).is_some_and(|debt| !self.is_release_held(debt.lane, &debt.content_id))
             }
         }

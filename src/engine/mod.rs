@@ -33,7 +33,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::model::Policy;
-use crate::store::{Rows, Store};
+use crate::store::{Rows, Store, Tx};
 use memory::Memory;
 
 pub use crate::store::Recovered;
@@ -60,6 +60,15 @@ impl Engine {
     /// Ends the writer thread after what is queued, and lets go of the directory. Every later call fails with
     /// `ERR_CLOSED`; verdicts go on from memory. Idempotent.
     pub async fn close(&self) -> Result<()> {
+        let writing = {
+            let memory = self.memory();
+            memory.lanes.values().filter(|state| state.lane.writing).map(|state| state.lane.id).collect::<Vec<_>>()
+        };
+        if !writing.is_empty() {
+            // The host has ended its phases. Where that cannot be written down, the next launch checks once more than it had to.
+            let job = move |tx: &mut Tx<'_>| writing.iter().try_for_each(|lane| poll::set_writing(tx, *lane, false));
+            let _ = self.store.write(job).await;
+        }
         let store = Arc::clone(&self.store);
         blocking(move || store.close()).await
     }
@@ -70,11 +79,25 @@ impl Engine {
 
     /// Reads what is committed, off the calling thread.
     async fn read<T: Send + 'static>(&self, read: impl FnOnce(&Rows<'_>) -> Result<T> + Send + 'static) -> Result<T> {
+        self.assert_sound()?;
         let store = Arc::clone(&self.store);
         blocking(move || store.read(read)).await?
     }
 
+    fn assert_sound(&self) -> Result<()> {
+        match self.memory().damaged {
+            true => Err(Error::CorruptDatabase("found by a look at all of it".to_owned())),
+            false => Ok(()),
+        }
+    }
+
     async fn wait_until_filled(&self) -> Result<()> {
+        // One that failed for a passing reason is tried again by whoever asks next.
+        if matches!(&*self.filled.borrow(), Some(Err(error)) if !matches!(error, Error::Closed | Error::CorruptDatabase(_)))
+        {
+            self.filled.send_replace(None);
+            self.fill();
+        }
         let mut filled = self.filled.subscribe();
         let filled = filled.wait_for(Option::is_some).await.map_err(|_| Error::Closed)?;
         filled.clone().unwrap_or(Err(Error::Closed))

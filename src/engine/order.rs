@@ -76,7 +76,10 @@ impl Engine {
                 order.configuration = Some(config);
                 let out = debts.iter().map(|debt| {
                     let session = Some(debt_session(debt, &key, &policy));
-                    (TaskKind::Release { debt: debt.id }, TaskOrder { session, ..TaskOrder::default() })
+                    (
+                        TaskKind::Release { debt: debt.id, session_id: debt.session_id.clone() },
+                        TaskOrder { session, ..TaskOrder::default() },
+                    )
                 });
                 out.collect()
             }

@@ -1,21 +1,29 @@
 //! The host's side of work: ask, end a phase, and say what it knows of drivers and the network.
 
+use std::collections::HashSet;
+
 use super::Engine;
-use super::choose::choose;
+use super::choose::{Choice, choose};
+use super::memory::LaneState;
 use super::wire::{PhaseId, Poll, TaskId};
-use crate::error::{Error, Result};
-use crate::model::{self, Connectivity, Reason};
+use crate::error::Result;
+use crate::model::{self, Connectivity, Lane, LaneId, Reason};
 use crate::plan::Account;
+use crate::store::Tx;
 
 impl Engine {
     /// Hands out what may run now and counts the rest. Answers at once: waiting is the host's.
     pub async fn poll(&self) -> Result<Poll> {
         self.wait_until_filled().await?;
-        if self.memory().damaged {
-            return Err(Error::CorruptDatabase("found by a look at all of it".to_owned()));
-        }
+        self.assert_sound()?;
         let now = self.clock.now_ms();
         let (mut poll, choices) = choose(&mut self.memory(), &self.policy, now);
+        if let Err(error) = self.mark_writers(&choices).await {
+            for choice in choices {
+                self.end_phase(choice.phase, None);
+            }
+            return Err(error);
+        }
         for choice in choices {
             let phase = choice.phase;
             match self.order(choice).await {
@@ -32,6 +40,27 @@ impl Engine {
         }
         poll.running = self.memory().lanes.values().filter(|lane| lane.phase.is_some()).count();
         Ok(poll)
+    }
+
+    /// Writes down in which lanes licences are about to be written, and where that is over.
+    async fn mark_writers(&self, choices: &[Choice]) -> Result<()> {
+        let begin: HashSet<LaneId> =
+            choices.iter().filter(|choice| choice.kind.writes()).map(|choice| choice.lane).collect();
+        let changed: Vec<LaneId> = {
+            let memory = self.memory();
+            let over = |state: &LaneState| {
+                let chosen = choices.iter().any(|choice| choice.lane == state.lane.id);
+                state.lane.writing && !begin.contains(&state.lane.id) && (state.phase.is_none() || chosen)
+            };
+            let begins = |state: &LaneState| !state.lane.writing && begin.contains(&state.lane.id);
+            memory.lanes.values().filter(|state| over(state) || begins(state)).map(|state| state.lane.id).collect()
+        };
+        if changed.is_empty() {
+            return Ok(());
+        }
+        self.store
+            .write(move |tx| changed.iter().try_for_each(|lane| set_writing(tx, *lane, begin.contains(lane))))
+            .await
     }
 
     /// Whether a task that was handed out is still what is needed: since then the app may have removed or held the content,
@@ -111,5 +140,12 @@ impl Engine {
             memory.retry_blocked(Reason::Auth);
         }
         Ok(())
+    }
+}
+
+pub(super) fn set_writing(tx: &mut Tx<'_>, lane: LaneId, writing: bool) -> Result<()> {
+    match tx.lane(lane)? {
+        Some(lane) if lane.writing != writing => tx.save_lane(&Lane { writing, ..lane }),
+        _ => Ok(()),
     }
 }

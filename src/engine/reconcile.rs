@@ -7,10 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::debts::{forgive, remove};
-use super::library::{lane_for, put_one};
+use super::library::{lane_for, matching_row, put_one};
 use crate::error::{Error, Result};
 use crate::lifecycle::Context;
-use crate::model::{CatalogueContent, CatalogueEntry, LaneId, LaneKey, LaunchId, RowId, checked_lane};
+use crate::model::{
+    CatalogueContent, CatalogueEntry, LaneId, LaneKey, LaunchId, Pending, Reason, RowId, Stage, checked_lane,
+};
 use crate::plan::{CataloguePlan, Listed, compare_with_catalogue};
 use crate::store::Tx;
 
@@ -68,31 +70,27 @@ impl Engine {
             let cx = Context { now, launch, run, policy: &policy };
             let lane = lane_for(tx, &key, &snapshot, launch)?.id;
             let on_record = tx.contents_of_lane(lane, false)?;
-            let canaries = tx.contents_of_lane(lane, true)?;
-            let known: BTreeSet<RowId> = on_record.iter().chain(&canaries).map(|(row, _)| *row).collect();
-            let mut report = ReconcileReport::default();
-            let mut listed = BTreeMap::new();
-            let mut present = BTreeSet::new();
-            for content in &contents {
-                let how = if content.incomplete {
-                    present.extend(in_use(tx, lane, content)?);
-                    Listed::Incomplete
-                } else {
-                    let rows = content.sessions.iter().map(|session| put_one(tx, session, &snapshot, cx));
-                    let rows = rows.collect::<Result<BTreeSet<_>>>()?;
-                    let added = rows.difference(&known).count();
-                    report.added += added;
-                    present.extend(rows);
-                    if added > 0 { Listed::Replaced } else { Listed::Known }
-                };
-                listed.insert(content.content_id.as_str(), how);
-            }
+            let (listed, present) = compare(tx, lane, &contents)?;
             let plan = compare_with_catalogue(&on_record, &listed, &present);
-            for row in &plan.replaced {
-                report.replaced += usize::from(remove_row(tx, *row)?);
-            }
             let refused = plan.shrank(contents.is_empty()) && !options.allow_mass_removal;
+            let stored: BTreeSet<&str> = on_record.iter().map(|(_, content_id)| content_id.as_str()).collect();
+            let mut report = ReconcileReport::default();
+            for content in contents.iter().filter(|content| !content.incomplete) {
+                // A catalogue that is not believed brings new contents, and nothing for those that are there.
+                if refused && stored.contains(content.content_id.as_str()) {
+                    continue;
+                }
+                for session in &content.sessions {
+                    let is_new = matching_row(tx, session, lane)?.is_none();
+                    let row = put_one(tx, session, &snapshot, cx)?;
+                    report.added += usize::from(is_new);
+                    adopt_again(tx, row, content)?;
+                }
+            }
             if !refused {
+                for row in &plan.replaced {
+                    report.replaced += usize::from(remove_row(tx, *row)?);
+                }
                 miss(tx, &plan, launch, &mut report)?;
             }
             // Whatever was just forgotten: a download under way holds its ids.
@@ -105,24 +103,59 @@ impl Engine {
                     report.not_renewable.push(content.content_id.clone());
                 }
             }
-            Ok(if refused {
-                Err(Error::CatalogueShrank { vanished: plan.vanished, known: plan.known })
-            } else {
-                Ok(report)
-            })
+            let CataloguePlan { vanished, known, .. } = plan;
+            Ok(if refused { Err(Error::CatalogueShrank { vanished, known }) } else { Ok(report) })
         };
         // The additions stand, so the refusal is no failure of the transaction.
         self.store.write(job).await?
     }
 }
 
-/// The rows that a download under way has the session ids of.
-fn in_use(tx: &Tx<'_>, lane: LaneId, content: &CatalogueContent) -> Result<Vec<RowId>> {
-    let mut rows = Vec::new();
-    for session in &content.sessions {
-        rows.extend(tx.holders(lane, &session.session_id)?.iter().map(|row| row.id));
+/// How each content stands in the catalogue, and the rows that it lists by a session id.
+fn compare<'a>(
+    tx: &Tx<'_>,
+    lane: LaneId,
+    contents: &'a [CatalogueContent],
+) -> Result<(BTreeMap<&'a str, Listed>, BTreeSet<RowId>)> {
+    let mut listed = BTreeMap::new();
+    let mut present = BTreeSet::new();
+    for content in contents {
+        let mut how = if content.incomplete { Listed::Incomplete } else { Listed::Known };
+        for session in &content.sessions {
+            if content.incomplete {
+                present.extend(tx.holders(lane, &session.session_id)?.iter().map(|row| row.id));
+            } else if let Some(row) = matching_row(tx, session, lane)? {
+                present.insert(row.id);
+            } else {
+                how = Listed::Replaced;
+            }
+        }
+        listed.insert(content.content_id.as_str(), how);
     }
-    Ok(rows)
+    Ok((listed, present))
+}
+
+/// The catalogue may have lost what adoption wrote, in a power cut for one: it then lists an id that the row once had. The licence that
+/// the row has now is verified and adopted again, and until then nothing is proven: the player cannot find it.
+fn adopt_again(tx: &mut Tx<'_>, row: RowId, content: &CatalogueContent) -> Result<()> {
+    let Some(mut session) = tx.session(row)? else { return Ok(()) };
+    let lists = |id: &str| content.sessions.iter().any(|listed| listed.session_id == id);
+    if session.pending.is_some() || lists(&session.session_id) {
+        return Ok(());
+    }
+    let mut listed = None;
+    for id in content.sessions.iter().map(|session| &session.session_id) {
+        if tx.had_id(row, id)? {
+            listed = Some(id.clone());
+        }
+    }
+    let Some(listed) = listed else { return Ok(()) };
+    let current = std::mem::replace(&mut session.session_id, listed);
+    session.pending = Some(Pending { stage: Stage::Licensed, ..Pending::journalled(current) });
+    session.standing.proof = None;
+    session.standing.reason = Some(Reason::CatalogueChanged);
+    session.standing.stale_id = true;
+    tx.save_session(&session)
 }
 
 fn miss(tx: &mut Tx<'_>, plan: &CataloguePlan, launch: LaunchId, report: &mut ReconcileReport) -> Result<()> {

@@ -102,7 +102,9 @@ pub fn record(tx: &mut Tx<'_>, ground: &Ground, outcome: Outcome) -> Result<Effe
                 None => Ok(Effects::default()),
             }
         }
-        (TaskKind::Release { debt }, Outcome::Release(outcome)) => released(tx, ground, *debt, &outcome),
+        (TaskKind::Release { debt, session_id }, Outcome::Release(outcome)) => {
+            released(tx, ground, *debt, session_id, &outcome)
+        }
         _ => Err(Error::Internal("an outcome of another kind than its task".to_owned())),
     }
 }
@@ -361,9 +363,27 @@ fn put_again(tx: &mut Tx<'_>, ground: &Ground, content_id: &str, replaces: &str,
     save(tx, session, Effects::default())
 }
 
-fn released(tx: &mut Tx<'_>, ground: &Ground, id: DebtId, outcome: &ReleaseOutcome) -> Result<Effects> {
+fn released(
+    tx: &mut Tx<'_>,
+    ground: &Ground,
+    id: DebtId,
+    session_id: &str,
+    outcome: &ReleaseOutcome,
+) -> Result<Effects> {
     let mut effects = Effects::default();
     let Some(mut debt) = tx.debt(id)? else {
+        if *outcome != ReleaseOutcome::Failed {
+            // Put again while it was being removed: what those rows were proven by is gone.
+            for mut holder in tx.holders(ground.task.lane, session_id)? {
+                let judgement = Judgement::Absent(Reason::Gone);
+                step(
+                    &mut holder,
+                    &Event::Checked { judgement, alone: true, generation: ground.task.generation },
+                    ground,
+                )?;
+                effects = save(tx, holder, effects)?;
+            }
+        }
         return Ok(effects);
     };
     match outcome {

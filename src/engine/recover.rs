@@ -15,11 +15,14 @@ impl Engine {
         let launch = self.memory().launch;
         let snapshot = self.memory().snapshot.clone();
         let now = self.clock.now_ms();
+        let memory = Arc::clone(&self.memory);
         let job = move |tx: &mut Tx<'_>| {
             tx.keep_launch(launch, now, &snapshot)?;
-            Ok((tx.lanes()?, tx.debts()?))
+            // On the writer's thread, so that no other commit comes in between.
+            super::lock(&memory).replace_lanes_and_debts(tx.lanes()?, tx.debts()?);
+            Ok(())
         };
-        let (lanes, debts) = self.store.write(job).await?;
+        self.store.write(job).await?;
         let store = Arc::clone(&self.store);
         let read = blocking(move || {
             let mut sessions = Vec::new();
@@ -27,7 +30,7 @@ impl Engine {
             Ok::<_, Error>(sessions)
         });
         let sessions = read.await??;
-        self.memory().replace(lanes, debts, sessions);
+        self.memory().replace_sessions(sessions);
         self.filled.send_replace(Some(Ok(())));
         Ok(recovered)
     }

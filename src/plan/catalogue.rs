@@ -22,7 +22,7 @@ pub struct CataloguePlan {
     pub replaced: Vec<RowId>,
     /// Not in the catalogue.
     pub missing: Vec<RowId>,
-    /// How many contents have rows that are missing, and how many contents there are.
+    /// How many contents have rows that are missing or replaced, and how many contents there are.
     pub vanished: usize,
     pub known: usize,
 }
@@ -49,7 +49,10 @@ pub fn compare_with_catalogue(
         match listed.get(content_id.as_str()) {
             _ if present.contains(row) => {}
             Some(Listed::Incomplete) => {}
-            Some(Listed::Replaced) => plan.replaced.push(*row),
+            Some(Listed::Replaced) => {
+                plan.replaced.push(*row);
+                vanished.insert(content_id);
+            }
             Some(Listed::Known) | None => {
                 plan.missing.push(*row);
                 vanished.insert(content_id);

@@ -18,7 +18,7 @@ mod tx;
 mod writer;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use rusqlite::{Connection, InterruptHandle};
@@ -129,12 +129,18 @@ impl Store {
 
     /// Reads what is committed. Blocks on the disk, and on other reads.
     pub fn read<T>(&self, read: impl FnOnce(&Rows<'_>) -> Result<T>) -> Result<T> {
-        self.read_with(&self.reader, read)
+        let reader = hold(&self.reader);
+        read(&Rows::new(reader.as_ref().ok_or_else(|| self.no_database())?))
     }
 
-    /// The same for one indexed read that somebody waits for.
-    pub fn read_quickly<T>(&self, read: impl FnOnce(&Rows<'_>) -> Result<T>) -> Result<T> {
-        self.read_with(&self.quick_reader, read)
+    /// The same for one indexed read that somebody waits for. `None`: not while the database is being exchanged.
+    pub fn read_quickly<T>(&self, read: impl FnOnce(&Rows<'_>) -> Result<T>) -> Result<Option<T>> {
+        let reader = match self.quick_reader.try_lock() {
+            Ok(reader) => reader,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(None),
+        };
+        read(&Rows::new(reader.as_ref().ok_or_else(|| self.no_database())?)).map(Some)
     }
 
     /// Every session's summary, in chunks and over a connection of its own, so that nobody waits for it. `close` ends
@@ -239,11 +245,6 @@ impl Store {
             self.directory.remove_all();
             refused.original.unlock();
         }
-    }
-
-    fn read_with<T>(&self, reader: &Mutex<Option<Connection>>, read: impl FnOnce(&Rows<'_>) -> Result<T>) -> Result<T> {
-        let reader = hold(reader);
-        read(&Rows::new(reader.as_ref().ok_or_else(|| self.no_database())?))
     }
 
     /// Why there is none.

@@ -10,9 +10,23 @@ use super::schema;
 use super::sums::DatabaseId;
 use crate::error::Result;
 
+const PREFIX: &str = "electron-offline-sessions-";
+
+/// What processes that were killed have left behind: nobody holds its lock.
+fn remove_leftovers() {
+    let entries = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
+    let is_ours = |name: &str| name.strip_prefix(PREFIX).and_then(DatabaseId::parse).is_some();
+    for entry in entries.filter(|entry| is_ours(&entry.file_name().to_string_lossy())) {
+        if let Ok(leftover) = Directory::open(&entry.path(), std::time::Duration::ZERO) {
+            leftover.remove_all();
+        }
+    }
+}
+
 /// Copies a database to a folder of its own. `None`: it could not be read all the same.
 pub fn copy(directory: &Directory) -> Result<Option<(Directory, Connection, DatabaseId)>> {
-    let name = format!("electron-offline-sessions-{}", DatabaseId::random()?.as_hex());
+    remove_leftovers();
+    let name = format!("{PREFIX}{}", DatabaseId::random()?.as_hex());
     let private = Directory::open(&std::env::temp_dir().join(name), std::time::Duration::ZERO)?;
     match fill(directory, &private) {
         Ok((connection, id)) => Ok(Some((private, connection, id))),

@@ -293,6 +293,7 @@ fn lane(row: &Row<'_>) -> Sql<Lane> {
         binding: json(row, "binding")?,
         binding_launch: row.get("binding_launch")?,
         witness: row.get("witness")?,
+        writing: row.get("writing")?,
         capability: optional_word(row, "capability")?,
         capability_launch: row.get("capability_launch")?,
     })

@@ -42,6 +42,7 @@ CREATE TABLE lane (
     binding            TEXT NOT NULL,
     binding_launch     INTEGER NOT NULL,
     witness            TEXT,
+    writing            INTEGER NOT NULL DEFAULT 0,
     capability         TEXT,
     capability_launch  INTEGER,
     checksum           INTEGER,

@@ -180,7 +180,7 @@ impl<'c> Tx<'c> {
     pub fn save_lane(&mut self, lane: &Lane) -> Result<()> {
         self.lanes.insert(lane.id);
         let sql = "UPDATE lane SET generation = ?2, binding = ?3, binding_launch = ?4, witness = ?5, capability = ?6,
-            capability_launch = ?7 WHERE id = ?1";
+            capability_launch = ?7, writing = ?8 WHERE id = ?1";
         self.connection.prepare_cached(sql)?.execute(params![
             lane.id,
             lane.generation,
@@ -189,6 +189,7 @@ impl<'c> Tx<'c> {
             lane.witness,
             lane.capability.map(|capability| capability.as_str()),
             lane.capability_launch,
+            lane.writing,
         ])?;
         Ok(())
     }

@@ -11,22 +11,24 @@ const TIMEOUT_MS = 20_000;
 
 /**
  * Stores a title for offline: segments, licences, catalogue entry. One session for the title, from the manifest's
- * PSSH, or with `separateSessions` one for audio and one for video, from `keyids` init data.
- * @param {{ contentId: string, manifestUrl: string, licenseUrl: string, separateSessions?: boolean }} request
+ * PSSH, or with `separateSessions` one for audio and one for video, from `keyids` init data. With `lockless` it writes its
+ * licences as an app does that has not heard of the lock.
+ * @param {{ contentId: string, manifestUrl: string, licenseUrl: string, separateSessions?: boolean, lockless?: boolean }} request
  * @returns the catalogue entry, each session with the key statuses that the CDM showed
  */
-export async function download({ contentId, manifestUrl, licenseUrl, separateSessions = false }) {
+export async function download({ contentId, manifestUrl, licenseUrl, separateSessions = false, lockless = false }) {
   const tracks = parseManifest(await (await get(manifestUrl)).text(), manifestUrl);
   const segments = await Promise.all(tracks.map((track) => Promise.all(track.segments.map(async ({ url, range }) => (await get(url, range)).arrayBuffer()))));
   const capabilities = { audio: capability(tracks, 'audio'), video: capability(tracks, 'video') };
-  const licences = await withCdmLock(async () => {
+  const writing = async () => {
     const mediaKeys = await createMediaKeys({ capabilities });
     const made = [];
     for (const wanted of separateSessions ? tracks.map(ofTrack) : [ofTitle(tracks)]) {
       made.push({ ...wanted, ...await createLicense(mediaKeys, { ...wanted, licenseUrl }) });
     }
     return made;
-  });
+  };
+  const licences = await (lockless ? writing() : withCdmLock(writing));
   const title = {
     contentId,
     licenseUrl,

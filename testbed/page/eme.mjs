@@ -68,14 +68,18 @@ export async function loadSession(mediaKeys, { sessionId, keyIds }) {
  * @returns {Promise<Record<string, string>>}
  */
 async function statuses(session, keyIds) {
-  const read = () => Object.fromEntries([...session.keyStatuses].map(([keyId, status]) => [hex(keyId), status]));
-  const complete = () => keyIds.every((keyId) => keyId in read());
+  const complete = () => keyIds.every((keyId) => keyId in readStatuses(session));
   await within(new Promise((resolve) => {
     const look = () => complete() && resolve(undefined);
     session.addEventListener('keystatuseschange', look);
     look();
   }), `a status for every key of session '${session.sessionId}'`, KEY_STATUS_WAIT_MS);
-  return read();
+  return readStatuses(session);
+}
+
+/** @param {MediaKeySession} session @returns {Record<string, string>} by key id */
+export function readStatuses({ keyStatuses }) {
+  return Object.fromEntries([...keyStatuses].map(([keyId, status]) => [hex(keyId), status]));
 }
 
 /**

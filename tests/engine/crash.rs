@@ -19,7 +19,8 @@ async fn out() -> (App, electron_offline_sessions::engine::PhaseOrder, String) {
 async fn a_crash_before_session_created_asks_anew() {
     let (mut app, _, _) = out().await;
     app.crash().await;
-    assert_eq!(app.run().await, ["probe", "license: a", "verify: a", "adopt: a"]);
+    // Licences were being written: what the CDM had may be gone with it.
+    assert_eq!(app.run().await, ["probe", "check: a b", "license: a", "verify: a", "adopt: a"]);
 }
 
 #[tokio::test]
@@ -30,7 +31,7 @@ async fn a_crash_after_session_created_adopts_instead_of_paying_again() {
     app.cdm.sessions.insert(created.clone(), vec![key_of("a")]);
     app.crash().await;
     assert_ne!(app.playable("a"), "offline");
-    assert_eq!(app.run().await, ["probe", "verify: a", "adopt: a"]);
+    assert_eq!(app.run().await, ["probe", "verify: a", "adopt: a", "check: b"]);
     assert_eq!(app.stored("a").await.session_id, created);
     assert_eq!(app.playable("a"), "offline");
     assert_eq!(app.requests.len(), 0);
@@ -46,7 +47,7 @@ async fn a_crash_after_session_created_verifies_before_it_asks_again_with_the_sa
         }
         app.crash().await;
         let trace = app.run().await;
-        assert_eq!(trace[..4], ["probe", "verify: a", "verify: a", "license: a"], "{trace:?}");
+        assert_eq!(trace[..5], ["probe", "verify: a", "verify: a", "check: a b", "license: a"], "{trace:?}");
         assert_eq!(app.requests, [("a".to_owned(), request)]);
         assert_eq!(app.playable("a"), "offline");
     }
@@ -77,7 +78,7 @@ async fn a_crash_after_the_licence_verifies_and_adopts() {
     let (mut app, license, _) = out().await;
     app.serve(&license).await;
     app.crash().await;
-    assert_eq!(app.run().await, ["probe", "verify: a", "adopt: a"]);
+    assert_eq!(app.run().await, ["probe", "verify: a", "adopt: a", "check: b"]);
     assert_eq!((app.playable("a").as_str(), app.requests.len()), ("offline", 1));
 }
 
@@ -105,14 +106,36 @@ async fn a_crash_after_the_players_catalogue_was_written_adopts_once_more() {
 }
 
 #[tokio::test]
-async fn a_crash_after_the_adoption_finds_it_proven_and_the_old_id_owed() {
+async fn a_crash_after_the_adoption_pays_nothing_again_and_the_old_id_is_owed() {
     let mut app = App::with_contents(&["a", "b"]).await;
     app.cdm.sessions.insert("1".to_owned(), vec![]);
     app.update().await;
     app.run_until("release").await;
     app.crash().await;
+    assert_eq!(app.playable("a"), "no", "a removal was cut off, and may have taken more with it");
+    assert_eq!(app.run().await, ["probe", "check: a b", "release: 1"]);
     assert_eq!(app.playable("a"), "offline");
-    assert_eq!(app.run().await, ["probe", "release: 1"]);
+}
+
+#[tokio::test]
+async fn a_kill_while_nothing_was_written_costs_no_check() {
+    let mut app = App::with_contents(&["a", "b"]).await;
+    app.update().await;
+    app.run_until("check").await;
+    app.crash().await;
+    app.run().await;
+    app.crash().await;
+    assert_eq!((app.report.suspects, app.run().await), (0, vec!["probe".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_list_of_licences_that_a_kill_emptied_is_found_out() {
+    let (mut app, _, _) = out().await;
+    app.cdm.sessions.clear();
+    app.crash().await;
+    assert_eq!(app.report.suspects, 1, "the good one, too");
+    app.run().await;
+    assert_eq!([app.playable("a"), app.playable("b")], ["offline", "offline"]);
 }
 
 #[tokio::test]
@@ -148,7 +171,7 @@ async fn a_second_session_created_in_one_task_makes_the_first_a_debt() {
     app.journal(&license.tasks[0], &second).await.expect("the one repetition after system code 75");
     app.journal(&license.tasks[0], &second).await.expect("said twice");
     app.crash().await;
-    assert_eq!(app.run().await, ["probe", "verify: a", "adopt: a", "release: 3"]);
+    assert_eq!(app.run().await, ["probe", "verify: a", "adopt: a", "check: b", "release: 3"]);
     assert_eq!(app.stored("a").await.session_id, second);
 }
 

@@ -156,6 +156,7 @@ async fn a_lane_with_every_field_set_is_read_as_it_was_saved() {
         },
         binding_launch: 6,
         witness: Some("witness".to_owned()),
+        writing: true,
         capability: Some(Capability::Unavailable),
         capability_launch: Some(7),
         ..lane()
