@@ -144,6 +144,7 @@ async function runTask(native, host, driver, order, task, signal) {
   const result = await attempt(ended, order.taskTimeoutMs, (taskSignal) =>
     perform(native, host, driver, order, task, taskSignal, () => withdrawn.abort(new Error('no longer wanted'))));
   host.running.delete(task.taskId);
+  if (!result.ok && /** @type {any} */ (result.error)?.code === 'ERR_DRIVER_GONE') native.cutOff(order.phaseId);
   if (withdrawn.signal.aborted || (signal.aborted && !result.ok)) return null;
   if (!result.ok) host.warn(result.error);
   else if (order.phase === 'license' && /** @type {any} */ (result.value)?.kind === 'rejected') host.certificates.forget(task.session);

@@ -143,6 +143,8 @@ class WorkLoop {
     this.#closed = true;
     clearTimeout(this.#timer);
     for (const waiter of [...this.#waiters]) waiter.fail(new OfflineSessionsError('ERR_CLOSED', 'close() ended the work'));
+    // The app is quitting, most often: its windows may go while the CDM still writes.
+    for (const phaseId of this.#phases.keys()) this.#native.cutOff(phaseId);
     const ended = this.#abortPhases();
     /** @type {NodeJS.Timeout | undefined} */
     let grace;

@@ -89,6 +89,8 @@ pub struct LaneState {
     pub not_before_ms: Millis,
     pub attempts: u32,
     pub phase: Option<PhaseId>,
+    /// The window went while licences were being written.
+    pub cut_off: bool,
 }
 
 impl LaneState {
@@ -354,8 +356,15 @@ impl Memory {
         match self.lanes.get_mut(&lane.id) {
             Some(state) => state.lane = lane,
             None => {
-                let state =
-                    LaneState { lane, probed: None, deferred: None, not_before_ms: 0, attempts: 0, phase: None };
+                let state = LaneState {
+                    lane,
+                    probed: None,
+                    deferred: None,
+                    not_before_ms: 0,
+                    attempts: 0,
+                    phase: None,
+                    cut_off: false,
+                };
                 self.lanes.insert(state.lane.id, state);
             }
         }

@@ -62,7 +62,12 @@ impl Engine {
     pub async fn close(&self) -> Result<()> {
         let writing = {
             let memory = self.memory();
-            memory.lanes.values().filter(|state| state.lane.writing).map(|state| state.lane.id).collect::<Vec<_>>()
+            memory
+                .lanes
+                .values()
+                .filter(|state| state.lane.writing && !state.cut_off)
+                .map(|state| state.lane.id)
+                .collect::<Vec<_>>()
         };
         if !writing.is_empty() {
             // The host has ended its phases. Where that cannot be written down, the next launch checks once more than it had to.

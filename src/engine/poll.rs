@@ -16,6 +16,7 @@ impl Engine {
     pub async fn poll(&self) -> Result<Poll> {
         self.wait_until_filled().await?;
         self.assert_sound()?;
+        self.distrust_cut_off().await?;
         let now = self.clock.now_ms();
         let (mut poll, choices) = choose(&mut self.memory(), &self.policy, now);
         if let Err(error) = self.mark_writers(&choices).await {
@@ -40,6 +41,34 @@ impl Engine {
         }
         poll.running = self.memory().lanes.values().filter(|lane| lane.phase.is_some()).count();
         Ok(poll)
+    }
+
+    /// A window that went while licences were written may have taken the CDM's list of all of them along.
+    async fn distrust_cut_off(&self) -> Result<()> {
+        let lanes: Vec<LaneId> = {
+            let memory = self.memory();
+            memory.lanes.values().filter(|state| state.cut_off).map(|state| state.lane.id).collect()
+        };
+        if lanes.is_empty() {
+            return Ok(());
+        }
+        let distrusted = lanes.clone();
+        let job = move |tx: &mut Tx<'_>| {
+            for lane in distrusted {
+                if let Some(lane) = tx.lane(lane)? {
+                    tx.save_lane(&Lane { writing: false, generation: lane.generation + 1, ..lane })?;
+                }
+            }
+            Ok(())
+        };
+        self.store.write(job).await?;
+        let mut memory = self.memory();
+        for lane in lanes {
+            if let Some(state) = memory.lanes.get_mut(&lane) {
+                state.cut_off = false;
+            }
+        }
+        Ok(())
     }
 
     /// Writes down in which lanes licences are about to be written, and where that is over.
@@ -104,6 +133,14 @@ impl Engine {
                 lane.attempts += 1;
                 lane.not_before_ms = self.policy.retry_at(now, lane.attempts, None);
             }
+        }
+    }
+
+    /// The window of a phase goes before the phase has ended. Called before `end_phase`.
+    pub fn cut_off(&self, phase: PhaseId) {
+        let mut memory = self.memory();
+        if let Some(lane) = memory.lanes.values_mut().find(|lane| lane.phase == Some(phase)) {
+            lane.cut_off |= lane.lane.writing;
         }
     }
 

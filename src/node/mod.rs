@@ -245,6 +245,11 @@ impl NativeEngine {
         napi::bindgen_prelude::within_runtime_if_available(|| self.engine.copy());
     }
 
+    #[napi(catch_unwind)]
+    pub fn cut_off(&self, phase_id: u32) {
+        self.engine.cut_off(phase_id.into());
+    }
+
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]
     pub fn close<'env>(&self, env: &'env Env) -> Reply<'env> {
         let engine = Arc::clone(&self.engine);
