@@ -241,7 +241,7 @@ function createScriptedDriver(cdm, { catalogue } = {}) {
       return inPhase('release', lane, signal, async (phase) => {
         open(phase, sessionId);
         try {
-          if (!load(lane, sessionId)) return { kind: 'absent' };
+          if (!load(lane, sessionId) || isSomebodyElses(cdm.storage(lane).records.get(sessionId), session.keyIds)) return { kind: 'absent' };
           const scripted = await wait(cdm.step({ step: 'remove', lane, sessionId, contentId, signal, acquireLicense }), signal);
           if (scripted) return scripted;
           await remove(lane, sessionId);
@@ -308,6 +308,16 @@ function untilAborted(promise, signals) {
     });
     if (signals.some((signal) => signal.aborted)) onAbort();
   });
+}
+
+/**
+ * Ids are handed out again after a wipe: what shows keys, and none of ours, is not ours to remove.
+ * @param {import('./scripted-cdm.js').LicenseRecord | undefined} record
+ * @param {string[]} ours
+ */
+function isSomebodyElses(record, ours) {
+  const shown = Object.keys(record?.keyStatuses ?? {});
+  return shown.length > 0 && ours.length > 0 && !shown.some((keyId) => ours.includes(keyId));
 }
 
 /** @param {string} name @param {string} message */

@@ -239,8 +239,8 @@ fn licensed(
     let is_answer = !matches!(event, Event::Delayed { .. });
     effects.counters.blocked = u64::from(is_answer && session.standing.state == State::Blocked);
     effects.answered = Some(session.id);
-    if is_answer {
-        // Asked for again under the same id, a server would answer the same again.
+    // A bad licence is asked for again under the same id: it may have been billed, and the next request brings another challenge.
+    if matches!(event, Event::Refused(_)) {
         session.request_id = None;
     }
     if event == (Event::Delayed { reason: Reason::Timeout, retry_after_ms: None }) {
@@ -294,13 +294,6 @@ fn verified(
             // Of a licence that the CDM took: never asked for again at once. One that is only journalled is simply not there.
             if pending.stage == Stage::Licensed {
                 step(&mut session, &Event::BadLicense(Reason::Unverified), ground)?;
-                let is_bad = matches!(
-                    judgement,
-                    Judgement::Absent(Reason::ForeignKeys) | Judgement::Expired { .. } | Judgement::Released
-                );
-                if is_bad {
-                    session.request_id = None;
-                }
                 effects.counters.blocked = u64::from(session.standing.state == State::Blocked);
                 effects.answered = Some(session.id);
             }
