@@ -88,6 +88,8 @@ const ACTS = {
       calledOff(error);
       for (const row of world.reference.rowsOf(title)) row.isWished = false;
     });
+    // Answered, since nothing can be done without a window: who clicked has gone when there is one.
+    if (!world.hasDriver) for (const row of world.reference.rowsOf(title)) row.isWished = false;
   },
 
   async retry(world, { title }) {

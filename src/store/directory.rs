@@ -41,13 +41,13 @@ impl Directory {
 
     /// The id of the database that belongs here; `None`: none is noted, or it cannot be read.
     pub fn read_id(&self) -> Option<DatabaseId> {
-        DatabaseId::parse(&fs::read_to_string(self.file(ID_FILE)).ok()?)
+        DatabaseId::from_file(&fs::read_to_string(self.file(ID_FILE)).ok()?)
     }
 
     pub fn write_id(&self, id: DatabaseId) -> Result<()> {
         let unfinished = self.file("offline-sessions.id-0");
         self.create_private(&unfinished)?;
-        fs::write(&unfinished, id.as_hex()).map_err(|error| from_io(&error))?;
+        fs::write(&unfinished, id.to_file()).map_err(|error| from_io(&error))?;
         sync(&unfinished)?;
         replace(&unfinished, &self.file(ID_FILE))
     }

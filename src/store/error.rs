@@ -9,13 +9,23 @@ use crate::error::Error;
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         let text = error.to_string();
-        if matches!(error, rusqlite::Error::FromSqlConversionFailure(..)) {
+        // Values of another kind than we write.
+        if matches!(
+            error,
+            rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::Utf8Error(..)
+        ) {
             return Self::CorruptDatabase(text);
         }
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::DiskFull,
             Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Self::ReadOnly(text),
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::CorruptDatabase(text),
+            // Our statements are right: where SQLite finds an error in one, the schema or the file's header is not what we made.
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown) => {
+                Self::CorruptDatabase(text)
+            }
             _ => Self::Storage(text),
         }
     }

@@ -194,6 +194,9 @@ impl Store {
     /// Exchanges a damaged database for what is left of it; `None`: nothing is wrong with it. What was committed may change by it, so
     /// everything that was read is to be read again. Blocks for long.
     pub fn recover(&self) -> Result<Option<Recovered>> {
+        if let Some(refused) = &self.refused {
+            return Err(refused.error.clone());
+        }
         let _exchanging = self.exchange.blocking_write();
         match self.is_sound() {
             Ok(true) => return Ok(None),

@@ -148,30 +148,32 @@ fn duplicate(directory: &Directory, from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The id under which more rows are intact, where what is held beside the database and what it carries differ.
+/// The id that is held beside the database, unless no row anywhere is of it: then a copy's. Where the id's file is damaged, the one under
+/// which most rows are intact. (A database that was put in the place of ours brings its own id, and is not believed.)
 fn trusted_id(sources: &[Source], held: Option<DatabaseId>) -> Result<Option<DatabaseId>> {
-    let mut candidates: Vec<DatabaseId> = held.into_iter().collect();
-    for source in sources {
-        let carried = sums::carried_id(&source.connection);
-        candidates.extend(carried.filter(|id| !candidates.contains(id)));
+    if held.is_some_and(|id| intact_rows(sources, id).is_ok_and(|rows| rows > 0)) {
+        return Ok(held);
     }
-    let mut best = candidates.first().copied();
-    if candidates.len() > 1 {
-        let mut most = 0;
-        for id in candidates {
-            register(sources, id)?;
-            let intact =
-                TABLES.iter().map(|(table, _)| sources.iter().map(|source| sample(source, table)).sum::<i64>());
-            let intact = intact.sum();
-            if intact > most {
-                (best, most) = (Some(id), intact);
-            }
+    let mut best = held;
+    let mut most = 0;
+    for source in sources.iter().filter(|source| held.is_none() || source.copy_at.is_some()) {
+        let Some(id) = sums::carried_id(&source.connection) else { continue };
+        let rows = intact_rows(sources, id)?;
+        if rows > most {
+            (best, most) = (Some(id), rows);
         }
     }
     if let Some(id) = best {
         register(sources, id)?;
     }
     Ok(best)
+}
+
+/// How many rows are intact under an id, of the first few of each table.
+fn intact_rows(sources: &[Source], id: DatabaseId) -> Result<i64> {
+    register(sources, id)?;
+    let samples = TABLES.iter().flat_map(|(table, _)| sources.iter().map(|source| sample(source, table)));
+    Ok(samples.sum())
 }
 
 fn register(sources: &[Source], id: DatabaseId) -> Result<()> {

@@ -21,12 +21,26 @@ impl DatabaseId {
 
     pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0; 16];
-        hex::decode_to_slice(text.trim(), &mut bytes).ok()?;
+        hex::decode_to_slice(text, &mut bytes).ok()?;
         Some(Self(bytes))
     }
 
     pub fn as_hex(self) -> String {
         hex::encode(self.0)
+    }
+
+    /// With a checksum of its own: what stands in the id's file is believed, or it is none.
+    pub fn to_file(self) -> String {
+        format!("{} {}\n", self.as_hex(), self.check())
+    }
+
+    pub fn from_file(text: &str) -> Option<Self> {
+        let (id, check) = text.trim().split_once(' ')?;
+        Self::parse(id).filter(|id| id.check() == check)
+    }
+
+    fn check(self) -> String {
+        hex::encode(&Sha256::digest(self.0)[..4])
     }
 }
 
