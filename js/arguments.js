@@ -40,7 +40,9 @@ function reading(field, read) {
  * @returns {string}
  */
 function toJson(field, make) {
-  return reading(field, () => JSON.stringify(plain('', make(), 0, { left: MAX_VALUES })));
+  const json = reading(field, () => JSON.stringify(plain('', make(), 0, { left: MAX_VALUES })));
+  if (json === undefined) throw invalid(field, 'says nothing');
+  return json;
 }
 
 /**
@@ -85,8 +87,11 @@ function isOpaque(value) {
 function sessionsJson(field, value) {
   const list = reading(field, () => (Array.isArray(value) ? value : [value]));
   if (list.length > MAX_SESSIONS) throw invalid(field, `at most ${MAX_SESSIONS} at a time`);
-  const written = Array.from(list, (session, at) => reading(`[${at}]`, () =>
-    JSON.stringify(plain(`[${at}]`, sessionInput(`[${at}]`, session), 0, { left: MAX_VALUES }))));
+  const written = Array.from({ length: list.length }, (_none, at) => reading(`[${at}]`, () => {
+    const json = JSON.stringify(plain(`[${at}]`, sessionInput(`[${at}]`, list[at]), 0, { left: MAX_VALUES }));
+    if (json === undefined) throw invalid(`[${at}]`, 'says nothing');
+    return json;
+  }));
   return `[${written.join(',')}]`;
 }
 

@@ -21,6 +21,7 @@ async function heal(world) {
   await world.quit();
   // An update, so that nothing is believed of before; and no wait is longer than a moment.
   await world.launch({ electron: 99, cdm: 9, policy: 'healing' });
+  for (const row of world.reference.rows.values()) row.isWished = row.state === 'blocked' && ['auth', 'geo'].includes(row.reason ?? '');
   await world.offline.setAccount('ann');
   Object.assign(world.reference, { account: 'ann', connectivity: 'online' });
   world.offline.setConnectivity('online', { changedLocation: true });

@@ -1,6 +1,7 @@
 'use strict';
 
-const { ABSENT, key } = require('./reference.js');
+const { ABSENT } = require('./evidence.js');
+const { key } = require('./reference.js');
 const { TITLES, laneIndex } = require('./titles.js');
 
 /**

@@ -25,15 +25,11 @@ const ACTS = {
   async put(world, { title, how }) {
     const { reference, cdm } = world;
     const rows = reference.rowsOf(title);
-    if (process.env.KNOWN && how === 'again' && world.paused) return; // KNOWN
     if (how === 'again' || how === 'again-unproven') {
       const inputs = rows.length > 0 ? world.inputs(title, { isProven: how === 'again' }) : [];
-      if (process.env.KNOWN && new Set(inputs.map((i) => i.partition + i.sessionId)).size < inputs.length) return; // KNOWN
-      if (process.env.KNOWN) for (const i of inputs) if (!i.proven) reference.disowned.add(key(i.partition ? 1 : 0, i.sessionId)); // KNOWN
       if (inputs.length > 0) await world.put(inputs);
     } else if (how === 'stale') {
       const inputs = world.inputs(title).map((one) => ({ ...one, ...staleId(world, one) }));
-      if (process.env.KNOWN) for (const i of inputs) reference.disowned.add(key(i.partition ? 1 : 0, i.sessionId)); // KNOWN
       if (rows.length > 0 && inputs.length > 0) await world.put(inputs);
     } else if (cdm.persistentLicense === 'supported') {
       await world.put(downloaded(world, title, how));
@@ -88,8 +84,6 @@ const ACTS = {
       calledOff(error);
       for (const row of world.reference.rowsOf(title)) row.isWished = false;
     });
-    // Answered, since nothing can be done without a window: who clicked has gone when there is one.
-    if (!world.hasDriver) for (const row of world.reference.rowsOf(title)) row.isWished = false;
   },
 
   async retry(world, { title }) {
@@ -224,11 +218,13 @@ async function relaunch(world, { breaks, ...options }) {
 
 /** A new download of a title, as it is put. @param {World} world @param {string} title @param {string} how */
 function downloaded(world, title, how) {
-  const used = new Set(world.reference.rowsOf(title).flatMap(({ facts }) => [...facts.keys()]));
+  const rows = world.reference.rowsOf(title);
   world.download(title);
-  // With an id that the title once had, what is left out is taken from then.
-  const isReused = world.inputs(title).some(({ sessionId }) => used.has(sessionId));
-  return world.inputs(title, { isProven: isReused || how === 'proven', renewable: isReused || how !== 'bare' });
+  const ids = new Set(world.inputs(title).map(({ sessionId }) => sessionId));
+  // After a wipe ids come again. One that a title only once had, put without a proof, is taken for a record of then.
+  const isOnceHad = rows.some((row) => [...row.facts.keys()].some((id) => id !== row.sessionId && ids.has(id)));
+  const isReused = rows.some(({ facts }) => [...facts.keys()].some((id) => ids.has(id)));
+  return world.inputs(title, { isProven: isOnceHad || how === 'proven', renewable: isReused || how !== 'bare' });
 }
 
 /** From now on the addon works by itself. @param {World} world */

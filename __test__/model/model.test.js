@@ -13,7 +13,8 @@ const { World } = require('./world.js');
 /** @typedef {import('./operations.js').Operation} Operation */
 
 const SEQUENCES = Number(process.env.MODEL_SEQUENCES ?? 2000);
-const SEED = Number(process.env.MODEL_SEED ?? Date.now() % 2 ** 31);
+/** The same lives in every check; others are for hunting. */
+const SEED = Number(process.env.MODEL_SEED ?? 1);
 /** Side by side, because most of a life is spent waiting for a disk. Each has a seed of its own. */
 const SIDE_BY_SIDE = 4;
 const TIMEOUT_MS = 900_000;

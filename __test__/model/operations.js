@@ -23,7 +23,7 @@ const STEPS = ['phase', 'probe', 'load', 'created', 'update', 'adopt', 'remove']
 const TROUBLE = /** @type {const} */ ({
   phase: ['throws'],
   probe: ['unsupported', 'unavailable', 'throws'],
-  load: [70, 72, 75, 'gone', 'timeout', 'throws'],
+  load: [70, 72, 75, 'gone', 'timeout', 72],
   created: ['rejected', 'timeout'],
   update: ['rejected', 'timeout', 'throws'],
   adopt: ['open-in-player', 'catalogue-changed', 'content-gone', 'throws', 'nonsense'],
@@ -71,7 +71,7 @@ const OPERATIONS = [
   // `reconcile` will be one of these.
 ];
 
-const trouble = fc.constantFrom(...Object.keys(TROUBLE)).chain((step) => fc.record({
+const trouble = fc.constantFrom('load', 'load', ...Object.keys(TROUBLE)).chain((step) => fc.record({
   op: fc.constant('trouble'), step: fc.constant(step), answer: fc.constantFrom(...TROUBLE[/** @type {keyof TROUBLE} */ (step)]), times,
 }));
 

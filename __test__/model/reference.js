@@ -48,7 +48,6 @@ const { LANES, TITLES, laneIndex, slotOf } = require('./titles.js');
  * @property {{ name: string, tasks: number } | null} phase
  */
 
-const ABSENT = ['gone', 'hollow', 'foreign-keys', 'system-id-changed'];
 const REFUSALS = ['auth', 'geo', 'entitlement', 'offline-not-allowed', 'device-limit', 'concurrency', 'revoked'];
 /** Good for playing, whatever the screen or the date allow right now. */
 const GOOD = ['usable', 'output-restricted', 'output-downscaled', 'usable-in-future'];
@@ -189,6 +188,10 @@ class Reference {
   /** @param {Row} row @param {string} sessionId @param {{ epoch?: number, sure?: boolean }} [how] */
   proven(row, sessionId, { epoch = this.lanes[row.lane].epoch, sure = false } = {}) {
     Object.assign(this.facts(row, sessionId), { proof: { epoch, launch: this.launch, sure }, damaged: false });
+    // One licence never proves two sessions: whoever else has this id has lost it.
+    for (const other of this.rows.values()) {
+      if (other !== row && other.lane === row.lane && other.sessionId === sessionId) other.state = 'unsure';
+    }
   }
 
   /** @param {Row} row whether its licence under this id may be believed */
@@ -224,23 +227,4 @@ class Reference {
   }
 }
 
-/**
- * What a check's answer means, in the words of the state table.
- * @param {any} outcome
- * @param {readonly string[]} expected
- */
-function meaning(outcome, expected) {
-  if (outcome?.kind === 'rejected') return { 70: 'later', 75: 'system-id-changed' }[/** @type {70} */ (outcome.systemCode)] ?? 'load-failed';
-  if (outcome?.kind !== 'loaded') return outcome?.kind === 'timeout' ? 'later' : outcome?.kind ?? 'later';
-  const shown = Object.values(outcome.keyStatuses);
-  if (shown.length === 0) return 'hollow';
-  if (shown.every((status) => status === 'released')) return 'released';
-  // A fresh licence may hold fewer keys than the content names.
-  const own = expected.map((keyId) => outcome.keyStatuses[keyId]).filter(Boolean);
-  if (own.length === 0) return 'foreign-keys';
-  if (own.includes('expired')) return 'expired';
-  if (!own.every((status) => GOOD.includes(status))) return 'later';
-  return own.length < expected.length ? 'fewer-keys' : 'loaded';
-}
-
-module.exports = { Reference, meaning, key, ABSENT, REFUSALS, GOOD };
+module.exports = { Reference, key, REFUSALS, GOOD };

@@ -6,13 +6,51 @@
  */
 const REGRESSIONS = [
   {
-    shows: 'a title that was clicked while there was no driver waits as it did when one comes',
+    shows: 'what is removed after a wipe is released, though the wipe is only noticed later',
     sequence: [
-      { op: 'library', cdm: 0, titles: { film: null, series: null, abroad: null, split: 'unproven', hers: null, canary: null } },
-      { op: 'interrupt', step: 'load', nth: 0, then: 'window', arrives: false, update: null },
-      { op: 'relaunch', electron: 0, cdm: 0, breaks: 'none', policy: 'patient', driver: false },
-      { op: 'ensure', title: 'split', limit: null },
-      { op: 'driver', what: 'none' },
+      { op: 'library', titles: { film: 'proven' } },
+      { op: 'revalidate' },
+      { op: 'update', breaks: 'wipe' },
+      { op: 'put', title: 'series', how: 'proven' },
+      { op: 'remove', title: 'series' },
+    ],
+  },
+  {
+    shows: 'what is put again under an id that two sessions of its title have is the one with its keys',
+    sequence: [
+      { op: 'library', titles: { film: 'proven', series: 'proven' } },
+      { op: 'remove', title: 'film' },
+      { op: 'trouble', step: 'created', answer: 'rejected', times: 1 },
+      { op: 'update', breaks: 'salts' },
+      { op: 'revalidate' },
+      { op: 'put', title: 'series', how: 'again' },
+    ],
+  },
+  {
+    shows: 'a debt stays though a title is put whose lost licence had that id',
+    sequence: [
+      { op: 'library', titles: { film: 'proven', canary: 'proven' } },
+      { op: 'interrupt', step: 'adopt', nth: 1, then: 'leave', update: 'salts' },
+      { op: 'put', title: 'canary', how: 'proven' },
+      { op: 'put', title: 'film', how: 'again-unproven' },
+    ],
+  },
+  {
+    shows: 'a check that finds nothing is repeated alone, though the title was put as proven meanwhile',
+    sequence: [
+      { op: 'library', titles: { film: 'proven' } },
+      { op: 'interrupt', step: 'phase', nth: 1, then: 'leave', update: 'none' },
+      { op: 'trouble', step: 'load', answer: 75, times: 1 },
+      { op: 'put', title: 'film', how: 'again' },
+      { op: 'revalidate' },
+    ],
+  },
+  {
+    shows: 'a title put with other keys under an id that it has is expected to have these',
+    sequence: [
+      { op: 'library', titles: { film: 'proven', series: 'proven' } },
+      { op: 'update', breaks: 'wipe' },
+      { op: 'put', title: 'series', how: 'unproven' },
     ],
   },
 ];

@@ -1,6 +1,7 @@
 'use strict';
 
-const { ABSENT, key, meaning } = require('./reference.js');
+const { checked, meaning, verified } = require('./evidence.js');
+const { key } = require('./reference.js');
 const { laneIndex } = require('./titles.js');
 
 /**
@@ -27,7 +28,8 @@ function watch(driver, reference, truth) {
     const lane = reference.lanes[at];
     if (lane.phase) lane.phase.tasks += 1;
     const row = session.contentId ? reference.rowOf(session) : undefined;
-    if (row) row.isWished = false;
+    // A check that finds it broken is only the beginning.
+    if (row && task !== 'check') row.isWished = false;
     if (lane.grace) return row;
     // What is released is no title's any more.
     const isHeldAll = [...reference.holds].some((hold) => hold.lane === at && (hold.kind === 'downloading' || hold.title === null));
@@ -50,6 +52,7 @@ function watch(driver, reference, truth) {
   /** Paid twice is: a request although a good session for that row exists. @param {Row} row @param {string} requestId */
   function mayBePaidFor(row, requestId) {
     const { epoch } = reference.lanes[row.lane];
+    must(row.state !== 'active', () => `${row.title} is paid for again, and nobody said that it is lost`);
     for (const sessionId of [row.sessionId, ...row.pending]) {
       const foundBad = reference.facts(row, sessionId).bad >= epoch;
       must(foundBad || !truth.isGood(row.lane, sessionId, row.keyIds),
@@ -59,44 +62,14 @@ function watch(driver, reference, truth) {
     must(!row.spent.has(requestId), () => `${row.title} is asked for under the id of a licence that it had already`);
   }
 
-  /** @param {Row} row @param {string} sessionId @param {string} word @param {number} epoch */
-  function heard(row, sessionId, word, epoch) {
-    const { phase } = reference.lanes[row.lane];
-    const facts = reference.facts(row, sessionId);
-    const isFresh = phase?.name === 'verify';
-    if (word === 'loaded') {
-      reference.proven(row, sessionId, { epoch });
-      facts.bad = -1;
-      if (!isFresh) facts.absences = [];
-      return;
-    }
-    if (word !== 'load-failed' || isSecondStrike(facts)) facts.said.add(word);
-    // A new licence of which it is said twice is given up, for ever.
-    const isGivenUp = isFresh && facts.bad === epoch && word !== 'later';
-    facts.bad = word === 'expired' || isGivenUp ? Infinity : epoch;
-    if (ABSENT.includes(word) && phase && !isFresh) facts.absences.push(phase);
-    if (word !== 'later') row.state = 'unsure';
-    if (word !== 'later' && word !== 'load-failed') facts.proof = null;
-    if (['gone', 'foreign-keys', 'system-id-changed', 'released'].includes(word)) reference.disowned.add(key(row.lane, sessionId));
-  }
-
-  /** A second failure to load counts only some time after the first. @param {import('./reference.js').Facts} facts */
-  function isSecondStrike({ strikes }) {
-    const now = Date.now();
-    // What is heard here is recorded a little later.
-    const isLate = strikes.some((at) => now - at > reference.strikeSpacingMs - 1000);
-    strikes.push(now);
-    return isLate;
-  }
-
-  /** @param {Row | undefined} row @param {any} session @param {any} outcome @param {boolean} fresh @param {number} epoch */
-  function checked(row, session, outcome, fresh, epoch) {
+  /** @param {Row | undefined} row @param {any} session @param {any} outcome @param {number} epoch */
+  function heard(row, session, outcome, epoch) {
+    const isFresh = reference.lanes[laneIndex(session.lane)].phase?.name === 'verify';
     const word = meaning(outcome, session.keyIds);
-    const isFewer = word === 'fewer-keys';
-    if (word === 'loaded' || isFewer) reference.tally.loaded += 1;
+    if (word === 'loaded' || word === 'fewer-keys') reference.tally.loaded += 1;
     if (!row) return;
-    heard(row, session.sessionId, isFewer ? (fresh ? 'loaded' : 'foreign-keys') : word, epoch);
-    if (fresh && !['loaded', 'fewer-keys', 'later'].includes(word)) row.refused.add('unverified');
+    if (isFresh) verified(reference, row, session.sessionId, word === 'fewer-keys' ? 'loaded' : word, epoch);
+    else checked(reference, row, session.sessionId, word === 'fewer-keys' ? 'foreign-keys' : word, epoch);
   }
 
   return {
@@ -138,7 +111,6 @@ function watch(driver, reference, truth) {
       const model = reference.lanes[laneIndex(lane)];
       // There was one, and it was missed: the lane's storage has been wiped.
       if (!isPast() && model.witness !== null) model.epoch += 1;
-      if (!isPast() && model.witness !== null) model.leaky = true; // KNOWN
       if (!isPast()) model.witness = value;
       await driver.plantWitness(lane, value);
     },
@@ -146,10 +118,9 @@ function watch(driver, reference, truth) {
     async check(session, context) {
       const model = reference.lanes[laneIndex(session.lane)];
       const { epoch } = model;
-      const fresh = model.phase?.name === 'verify';
-      const row = isPast() ? undefined : mayBeAsked(session, fresh ? 'verify' : 'check');
+      const row = isPast() ? undefined : mayBeAsked(session, model.phase?.name === 'verify' ? 'verify' : 'check');
       const outcome = await driver.check(session, context);
-      if (!isPast()) checked(row, session, outcome, fresh, epoch);
+      if (!isPast()) heard(row, session, outcome, epoch);
       return outcome;
     },
 

@@ -162,7 +162,6 @@ class World {
     for (const { lane, sessionId } of [...this.strangers, ...this.reference.rows.values()]) wanted.add(key(lane, sessionId));
     const all = LANES.flatMap((lane, at) => [...this.cdm.storage(lane).index].map((sessionId) => key(at, sessionId)));
     const { disowned, unjournalled } = this.reference;
-    if (process.env.KNOWN) for (const [n, lane] of this.reference.lanes.entries()) if (lane.leaky) return all.filter((at) => !at.startsWith(`${n}/`) && !wanted.has(at) && !disowned.has(at) && !unjournalled.has(at)).filter((at) => !this.reference.lanes[Number(at[0])].leaky); // KNOWN
     return all.filter((at) => !wanted.has(at) && !disowned.has(at) && !unjournalled.has(at));
   }
 

@@ -107,7 +107,8 @@ pub(super) fn put_one(tx: &mut Tx<'_>, input: &NewSession, snapshot: &Snapshot, 
     let lane = lane_for(tx, &input.lane, snapshot, cx.launch)?;
     let known = matching_row(tx, input, lane.id)?;
     // An id that the row only once had stays owed.
-    if known.as_ref().is_none_or(|row| row.session_id == input.session_id) {
+    // Nor does a row hold an id that is known to be no longer its own.
+    if known.as_ref().is_none_or(|row| row.session_id == input.session_id && !row.standing.stale_id) {
         forgive(tx, lane.id, &input.session_id)?;
     }
     let mut session = match &known {
@@ -154,7 +155,11 @@ pub(super) fn put_one(tx: &mut Tx<'_>, input: &NewSession, snapshot: &Snapshot, 
 pub(super) fn matching_row(tx: &Tx<'_>, input: &NewSession, lane: LaneId) -> Result<Option<Session>> {
     let mut rows = tx.sessions_of_content(&input.content_id)?;
     rows.retain(|row| row.lane == lane);
-    if let Some(at) = rows.iter().position(|row| row.session_id == input.session_id) {
+    // After a wipe two sessions of a title may stand under one id: the one with these keys is meant, or else one whose id is its own.
+    let has_keys = |row: &Session| row.key_ids.iter().any(|key_id| input.key_ids.contains(key_id));
+    let meant = rows.iter().enumerate().filter(|(_, row)| row.session_id == input.session_id);
+    if let Some((at, _)) = meant.max_by_key(|(at, row)| (has_keys(row), !row.standing.stale_id, std::cmp::Reverse(*at)))
+    {
         return Ok(Some(rows.swap_remove(at)));
     }
     for row in rows {
@@ -194,6 +199,12 @@ fn new_session(input: &NewSession, lane: LaneId) -> Session {
 /// What an app puts again replaces what it put before; what it leaves out stays.
 fn update(known: Session, input: &NewSession) -> Session {
     let mut session = known;
+    let is_another = input.init_data.is_some() && session.init_data.is_some() && session.init_data != input.init_data;
+    if is_another && !input.key_ids.is_empty() && session.key_ids != input.key_ids {
+        // Downloaded again with other keys, under the id that the CDM hands out anew after a wipe.
+        session.ever_proven = false;
+        session.standing = Standing::unproven(input.expiration_ms);
+    }
     session.account = input.account.clone().or(session.account);
     if input.init_data.is_some() {
         session.init_data_type = input.init_data_type.clone();

@@ -10,8 +10,8 @@ use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::lifecycle::{Context, Event, Expected, Judgement, Next, judge, transition};
 use crate::model::{
-    AdoptOutcome, Capability, CheckOutcome, DebtId, KeyId, LaunchId, LicenseOutcome, MAX_KEY_IDS, Pending, Policy,
-    ProbeOutcome, Proof, Reason, ReleaseOutcome, RowId, Session, Stage, State, parse_json,
+    AdoptOutcome, Capability, CheckOutcome, Debt, DebtId, KeyId, LaunchId, LicenseOutcome, MAX_KEY_IDS, Pending,
+    Policy, ProbeOutcome, Proof, Reason, ReleaseOutcome, RowId, Session, Stage, State, parse_json,
 };
 use crate::store::Tx;
 
@@ -120,13 +120,17 @@ fn probed(tx: &mut Tx<'_>, ground: &Ground, outcome: &ProbeOutcome) -> Result<Ef
     };
     let capability = outcome.persistent_license;
     let mut effects = Effects { capability: Some(capability), ..Effects::default() };
+    let probed_before = lane.capability_launch;
     lane.capability = Some(capability);
     lane.capability_launch = Some(ground.launch);
     if capability == Capability::Supported && (lane.witness.is_none() || lane.witness != outcome.witness) {
         if lane.witness.is_some() {
             tracing::warn!(lane = lane.id, "the witness is gone: the lane's storage was wiped");
             lane.generation += 1;
-            for debt in tx.debts()?.iter().filter(|debt| debt.lane == lane.id) {
+            // What was removed in a launch after the last look may have been made after the wipe.
+            let is_older =
+                |debt: &&Debt| debt.lane == lane.id && probed_before.is_none_or(|launch| debt.launch <= launch);
+            for debt in tx.debts()?.iter().filter(is_older) {
                 tx.delete_debt(debt.id)?;
             }
         }

@@ -1,6 +1,6 @@
 //! Release debt: an old session id still to be removed from the CDM.
 
-use super::{Capabilities, DebtId, KeyId, LaneId};
+use super::{Capabilities, DebtId, KeyId, LaneId, LaunchId};
 use crate::clock::Millis;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Debt {
     pub init_data_type: Option<String>,
     /// What the licence showed: a session with none of them is somebody else's by now.
     pub key_ids: Vec<KeyId>,
+    /// The launch in which it was made.
+    pub launch: LaunchId,
     pub attempts: u32,
     pub next_attempt_at_ms: Option<Millis>,
 }

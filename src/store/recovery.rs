@@ -148,16 +148,21 @@ fn duplicate(directory: &Directory, from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The id that is held beside the database, unless no row anywhere is of it: then a copy's. Where the id's file is damaged, the one under
-/// which most rows are intact. (A database that was put in the place of ours brings its own id, and is not believed.)
+/// The id that is held beside the database, unless no row anywhere is of it and the database and a copy agree on another. Where the
+/// id's file is damaged, the one under which most rows are intact. (What was put in the place of one file of ours is not believed.)
 fn trusted_id(sources: &[Source], held: Option<DatabaseId>) -> Result<Option<DatabaseId>> {
     if held.is_some_and(|id| intact_rows(sources, id).is_ok_and(|rows| rows > 0)) {
         return Ok(held);
     }
     let mut best = held;
     let mut most = 0;
-    for source in sources.iter().filter(|source| held.is_none() || source.copy_at.is_some()) {
-        let Some(id) = sums::carried_id(&source.connection) else { continue };
+    let carried = |of_copy: bool| {
+        let those = sources.iter().filter(move |source| source.copy_at.is_some() == of_copy);
+        those.filter_map(|source| sums::carried_id(&source.connection)).collect::<HashSet<_>>()
+    };
+    let (own, copied) = (carried(false), carried(true));
+    let agreed = held.is_some().then(|| own.intersection(&copied).copied().collect::<HashSet<_>>());
+    for id in agreed.unwrap_or_else(|| own.union(&copied).copied().collect()) {
         let rows = intact_rows(sources, id)?;
         if rows > most {
             (best, most) = (Some(id), rows);
@@ -301,6 +306,10 @@ DELETE FROM session WHERE lane NOT IN (SELECT id FROM lane);
 DELETE FROM session_key WHERE session NOT IN (SELECT id FROM session);
 INSERT OR IGNORE INTO session_key (key_id, session) SELECT value, session.id FROM session, json_each(session.key_ids);
 DELETE FROM pending WHERE session NOT IN (SELECT id FROM session);
+-- Of an earlier state than its row: adopted since.
+DELETE FROM pending WHERE EXISTS (SELECT 1 FROM session WHERE session.id = pending.session
+    AND (session.session_id = pending.session_id
+        OR EXISTS (SELECT 1 FROM json_each(session.past_ids) WHERE value = pending.session_id)));
 DELETE FROM debt WHERE lane NOT IN (SELECT id FROM lane);
 DELETE FROM debt WHERE EXISTS (SELECT 1 FROM session
     WHERE session.lane = debt.lane AND session.session_id = debt.session_id AND NOT session.stale_id);

@@ -309,6 +309,7 @@ fn debt(row: &Row<'_>) -> Sql<Debt> {
         capabilities: json(row, "capabilities")?,
         init_data_type: row.get("init_data_type")?,
         key_ids: json(row, "key_ids")?,
+        launch: row.get("launch")?,
         attempts: row.get("attempts")?,
         next_attempt_at_ms: row.get("next_attempt_at_ms")?,
     })

@@ -1,5 +1,6 @@
 //! Schema 1, the settings of a connection, and whether a database is sound.
 
+use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -120,6 +121,7 @@ CREATE TABLE debt (
     capabilities        TEXT NOT NULL,
     init_data_type      TEXT,
     key_ids             TEXT NOT NULL,
+    launch              INTEGER NOT NULL,
     attempts            INTEGER NOT NULL,
     next_attempt_at_ms  INTEGER,
     checksum            INTEGER,
@@ -159,6 +161,9 @@ pub fn open(path: &Path, id: DatabaseId) -> Result<Connection> {
     sums::register(&connection, id)?;
     if sums::carried_id(&connection) != Some(id) {
         return Err(Error::CorruptDatabase("it is not the database that was here".to_owned()));
+    }
+    if connection.is_readonly(rusqlite::MAIN_DB)? && OpenOptions::new().write(true).open(path).is_ok() {
+        return Err(Error::CorruptDatabase("its header says that it cannot be written".to_owned()));
     }
     configure(&connection)?;
     Ok(connection)

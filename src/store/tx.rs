@@ -197,8 +197,9 @@ impl<'c> Tx<'c> {
     /// Notes that `session_id`, a licence made for `session`, is to be removed from the CDM. One that is already owed
     /// stays as it is.
     pub fn owe(&mut self, session: &Session, session_id: &str) -> Result<()> {
-        let sql = "INSERT INTO debt (lane, content_id, session_id, capabilities, init_data_type, key_ids, attempts)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0) ON CONFLICT DO NOTHING";
+        let sql =
+            "INSERT INTO debt (lane, content_id, session_id, capabilities, init_data_type, key_ids, launch, attempts)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, coalesce((SELECT max(id) FROM launch), 0), 0) ON CONFLICT DO NOTHING";
         let inserted = self.connection.prepare_cached(sql)?.execute(params![
             session.lane,
             session.content_id,
