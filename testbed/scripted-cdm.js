@@ -6,7 +6,7 @@ const { createScriptedDriver } = require('./scripted-driver.js');
  * @typedef {{ origin: string, partition?: string | null, keySystem: string }} Lane
  * @typedef {{ keyStatuses: Record<string, string>, expiration: number | null }} LicenseRecord
  * @typedef {'phase' | 'probe' | 'load' | 'request' | 'created' | 'message' | 'update' | 'updated' | 'adopt' | 'adopted' | 'remove' | 'removed'} Step
- * @typedef {(what: { step: Step, lane: Lane, phase?: string, sessionId?: string, contentId?: string, signal?: AbortSignal,
+ * @typedef {(what: { step: Step, lane: Lane, phase?: string, sessionId?: string, contentId?: string, keyIds?: string[], signal?: AbortSignal,
  *   acquireLicense?: import('../js/session-driver.js').AcquireLicense }) => any} Hook
  *
  * @typedef {object} OriginStorage what a browser keeps for one origin of one partition

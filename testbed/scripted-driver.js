@@ -188,7 +188,7 @@ function createScriptedDriver(cdm, { catalogue } = {}) {
         if (instead) return instead;
         cdm.counts.requests++;
         const sessionId = cdm.createSession(lane);
-        const what = { lane, sessionId, contentId, signal };
+        const what = { lane, sessionId, contentId, keyIds: keyIds.length > 0 ? keyIds : session.keyIds, signal };
         let journalled = false;
         try {
           const early = await wait(cdm.step({ step: 'created', ...what }), signal);
@@ -196,7 +196,7 @@ function createScriptedDriver(cdm, { catalogue } = {}) {
           await wait(sessionCreated(sessionId), signal);
           journalled = true;
           await wait(cdm.step({ step: 'message', ...what, acquireLicense }), signal);
-          const message = licenseRequest(keyIds.length > 0 ? keyIds : session.keyIds);
+          const message = licenseRequest(what.keyIds);
           const answer = await wait(acquireLicense({ messageType: 'license-request', message }).catch(asRefusal), signal);
           const scripted = await wait(cdm.step({ step: 'update', ...what }), signal);
           if (scripted) throw scripted;
