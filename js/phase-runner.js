@@ -147,8 +147,9 @@ async function runTask(native, host, driver, order, task, signal) {
   if (!result.ok && /** @type {any} */ (result.error)?.code === 'ERR_DRIVER_GONE') native.cutOff(order.phaseId);
   if (withdrawn.signal.aborted || (signal.aborted && !result.ok)) return null;
   if (!result.ok) host.warn(result.error);
-  else if (order.phase === 'license' && /** @type {any} */ (result.value)?.kind === 'rejected') host.certificates.forget(task.session);
-  const completed = await complete(native, host, order, task, result.ok ? result.value : NO_ANSWER[order.phase]);
+  const outcome = result.ok ? readOutcome(host, order, result.value) : NO_ANSWER[order.phase];
+  if (order.phase === 'license' && outcome?.kind === 'rejected') host.certificates.forget(task.session);
+  const completed = await complete(native, host, order, task, outcome);
   const { plantWitness } = completed;
   if (plantWitness) {
     const planted = await attempt(undefined, order.taskTimeoutMs, async () => driver.plantWitness(order.lane, plantWitness));
@@ -157,6 +158,22 @@ async function runTask(native, host, driver, order, task, signal) {
   }
   if (completed.changed.length > 0) host.changed(completed.changed.map(withBytes));
   return completed.stale ? null : completed;
+}
+
+/**
+ * A driver's answer as plain data. NaN and Infinity become null, as EME's and Shaka's "never" should.
+ * @param {Host} host
+ * @param {PhaseOrder} order
+ * @param {unknown} value
+ * @returns {any}
+ */
+function readOutcome(host, order, value) {
+  try {
+    return reading('outcome', () => JSON.parse(JSON.stringify(value) ?? 'null'));
+  } catch (error) {
+    host.warn(error);
+    return NO_ANSWER[order.phase];
+  }
 }
 
 /**
@@ -169,9 +186,7 @@ async function runTask(native, host, driver, order, task, signal) {
  */
 async function complete(native, host, order, { taskId }, outcome) {
   try {
-    // NaN and Infinity become null, as EME's and Shaka's "never" should.
-    const json = reading('outcome', () => JSON.stringify(outcome) ?? 'null');
-    return JSON.parse(await call(native.complete(taskId, json)));
+    return JSON.parse(await call(native.complete(taskId, JSON.stringify(outcome))));
   } catch (error) {
     // The driver's answer makes no sense. The task must end all the same, without prejudice to the licence.
     if (!(error instanceof OfflineSessionsError) || error.code !== 'ERR_INVALID_ARGUMENT') throw error;

@@ -21,6 +21,7 @@
  * @property {Lane} lane
  * @property {string} contentId
  * @property {string} sessionId what the CDM calls it today
+ * @property {string[]} previousSessionIds for `adopt`: what the player's catalogue may call it still, the latest first
  * @property {string[]} keyIds the expected ones; empty when none are known yet
  * @property {number} keyStatusWaitMs
  * @property {string} initDataType

@@ -227,9 +227,10 @@ function createScriptedDriver(cdm, { catalogue } = {}) {
         if (!entry) return 'content-gone';
         // By init data too: after a wipe one session's new id may be another's old one, within a title as well.
         const mine = entry.filter((one) => !one.initData || !session.initData || one.initData === session.initData);
-        const old = mine.find((one) => one.sessionId === sessionId);
-        // Without the old one the new one may be there already: adopted before a crash, and asked for again.
-        if (!old) return mine.some((one) => one.sessionId === newSessionId) ? 'adopted' : 'catalogue-changed';
+        // The new one may be there already: adopted before a crash, and asked for again.
+        const ids = [sessionId, newSessionId, ...session.previousSessionIds];
+        const old = ids.map((id) => mine.find((one) => one.sessionId === id)).find((one) => one);
+        if (!old) return 'catalogue-changed';
         old.sessionId = newSessionId;
         return (await wait(cdm.step({ step: 'adopted', lane, sessionId: newSessionId, contentId, signal }), signal)) ?? 'adopted';
       });

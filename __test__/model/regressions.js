@@ -53,6 +53,17 @@ const REGRESSIONS = [
       { op: 'put', title: 'series', how: 'unproven' },
     ],
   },
+  {
+    shows: 'a licence that was given up unseen before an update leaves who has its id after it alone',
+    sequence: [
+      { op: 'library', titles: { split: 'unproven' } },
+      { op: 'trouble', step: 'adopt', answer: 'open-in-player', times: 1 },
+      { op: 'interrupt', step: 'phase', nth: 2, then: 'window', update: 'salts' },
+      { op: 'update', breaks: 'salts' },
+      { op: 'stranger', lane: 1 },
+      { op: 'hold', kind: 'playing', title: 'film', lane: 0 },
+    ],
+  },
 ];
 
 module.exports = { REGRESSIONS };

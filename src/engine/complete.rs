@@ -28,7 +28,7 @@ impl Engine {
             };
             let changed = claim_id(tx, Some(row), session.lane, &created, ground.context())?;
             session.request_id = Some(request_id);
-            if let Some(earlier) = session.pending.replace(Pending::journalled(created)) {
+            if let Some(earlier) = session.pending.replace(Pending::journalled(created, ground.task.generation)) {
                 tx.save_session(&session)?;
                 owe(tx, &session, &earlier.session_id)?;
             }

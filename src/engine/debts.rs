@@ -35,11 +35,17 @@ pub fn claim_id(
     let mut changed = Vec::new();
     for mut holder in holders {
         let event = Event::IdReused { generation: lane.generation };
-        // A holder that is lost already knows nothing new.
-        if let Ok(transition) = transition(&holder.standing, &event, cx) {
-            holder.standing = transition.standing;
-            tx.save_session(&holder)?;
-            changed.push(holder);
+        match transition(&holder.standing, &event, cx) {
+            Ok(transition) => {
+                holder.standing = transition.standing;
+                tx.save_session(&holder)?;
+                changed.push(holder);
+            }
+            // Lost already: all that is new is whose the id is.
+            Err(_) => {
+                holder.standing.stale_id = true;
+                tx.save_session(&holder)?;
+            }
         }
     }
     Ok(changed)

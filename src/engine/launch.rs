@@ -11,7 +11,9 @@ use super::memory::Memory;
 use super::{Engine, Place, blocking, lock};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::model::{Cdm, Change, Lane, Launch, LaunchId, Mode, PartialPlatform, PlatformInfo, Policy, Snapshot};
+use crate::model::{
+    Cdm, Change, Debt, Lane, LaneId, Launch, LaunchId, Mode, PartialPlatform, PlatformInfo, Policy, Snapshot,
+};
 use crate::plan;
 use crate::probe::{self, Machine};
 use crate::store::{Recovered, Rows, Store, Tx};
@@ -188,6 +190,9 @@ fn observe_lane(
         tracing::warn!(lane = lane.id, "licences were being written when the last process ended");
         lane.writing = false;
     }
+    if observed.new_generation {
+        drop_doubtful_debts(tx, lane.id, launch)?;
+    }
     if observed.new_generation || cut_off {
         lane.generation += 1;
         tracing::info!(lane = lane.id, generation = lane.generation, "a lane's binding changed");
@@ -198,6 +203,16 @@ fn observe_lane(
         tx.save_lane(&lane)?;
     }
     Ok(lane)
+}
+
+/// Where the CDM may have handed ids out anew, a licence is ours by its keys alone; what has none on record is left to whoever has its
+/// id now.
+fn drop_doubtful_debts(tx: &mut Tx<'_>, lane: LaneId, launch: LaunchId) -> Result<()> {
+    let is_doubtful = |debt: &&Debt| debt.lane == lane && debt.launch < launch && debt.key_ids.is_empty();
+    for debt in tx.debts()?.iter().filter(is_doubtful) {
+        tx.delete_debt(debt.id)?;
+    }
+    Ok(())
 }
 
 fn count_suspects(rows: &Rows<'_>, lane: &Lane, snapshot: &Snapshot, launch: LaunchId) -> Result<i64> {

@@ -196,13 +196,24 @@ fn new_session(input: &NewSession, lane: LaneId) -> Session {
     update(blank, input)
 }
 
+/// Downloaded again with other keys, under the id that the CDM hands out anew after a wipe.
+fn is_another_download(known: &Session, input: &NewSession) -> bool {
+    let is_other_data = input.init_data.is_some() && known.init_data.is_some() && known.init_data != input.init_data;
+    let has_other_keys = if input.key_ids.is_empty() {
+        let named = input.named_key_ids();
+        !named.is_empty() && known.key_ids.iter().all(|key_id| !named.contains(key_id))
+    } else {
+        known.key_ids != input.key_ids
+    };
+    is_other_data && !known.key_ids.is_empty() && has_other_keys
+}
+
 /// What an app puts again replaces what it put before; what it leaves out stays.
 fn update(known: Session, input: &NewSession) -> Session {
     let mut session = known;
-    let is_another = input.init_data.is_some() && session.init_data.is_some() && session.init_data != input.init_data;
-    if is_another && !input.key_ids.is_empty() && session.key_ids != input.key_ids {
-        // Downloaded again with other keys, under the id that the CDM hands out anew after a wipe.
+    if is_another_download(&session, input) {
         session.ever_proven = false;
+        session.key_ids = Vec::new();
         session.standing = Standing::unproven(input.expiration_ms);
     }
     session.account = input.account.clone().or(session.account);

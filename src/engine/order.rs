@@ -8,7 +8,7 @@ use super::memory::{Task, TaskKind, Variant};
 use super::random_id::random_id;
 use super::view::{debt_session, driver_session};
 use super::wire::{Configuration, PhaseOrder, TaskOrder};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{Capabilities, LaneKey, Policy, RowId, Session};
 use crate::plan::Work;
 use crate::store::Rows;
@@ -37,6 +37,7 @@ impl Engine {
                 vec![(TaskKind::Probe, TaskOrder::default())]
             }
             PhaseKind::Sessions { work, alone, rows } => {
+                let asked_for = rows.clone();
                 let tried = rows.first().and_then(|row| self.memory().alone.get(row).copied()).unwrap_or(0);
                 let (sessions, variant) = self
                     .read(move |reader| {
@@ -48,7 +49,7 @@ impl Engine {
                         Ok((sessions, variant))
                     })
                     .await?;
-                let Some(first) = sessions.first() else { return Ok(None) };
+                let Some(first) = sessions.first() else { return self.expect_gone(asked_for).await.map(|()| None) };
                 order.phase = phase_name(work);
                 order.concurrency = match work {
                     Work::License => usize::try_from(policy.license_concurrency).unwrap_or(1),
@@ -64,7 +65,14 @@ impl Engine {
                 }
                 let asked = Asked { work, alone, variant };
                 let out = sessions.into_iter().filter_map(|session| task(session, &asked, &key, &policy));
-                out.collect::<Result<Vec<_>>>()?
+                let mut tasks = out.collect::<Result<Vec<_>>>()?;
+                for (kind, order) in &mut tasks {
+                    if let (TaskKind::Adopt { row, .. }, Some(session)) = (kind, &mut order.session) {
+                        let row = *row;
+                        session.previous_session_ids = self.read(move |rows| previous_ids(rows, row)).await?;
+                    }
+                }
+                tasks
             }
             PhaseKind::Release(debts) => {
                 order.phase = "release";
@@ -95,6 +103,17 @@ impl Engine {
         }
         Ok((!order.tasks.is_empty()).then_some(order))
     }
+
+    /// Rows that could not be found are those that were removed just now; if memory has one of them still, the table is damaged.
+    async fn expect_gone(&self, rows: Vec<RowId>) -> Result<()> {
+        // Memory is told of what is committed before this is answered.
+        self.store.write(|_| Ok(())).await?;
+        let memory = self.memory();
+        match rows.iter().any(|row| memory.sessions.contains_key(row)) {
+            true => Err(Error::CorruptDatabase("rows are not found by their number".to_owned())),
+            false => Ok(()),
+        }
+    }
 }
 
 /// The rows that still are what they were chosen for and share the first one's configuration: one MediaKeys serves one
@@ -111,6 +130,15 @@ fn read_alike(reader: &Rows<'_>, rows: &[RowId], work: Work) -> Result<Vec<Sessi
         }
     }
     Ok(sessions)
+}
+
+/// The ids that a row once had and no other row of its content has.
+fn previous_ids(rows: &Rows<'_>, row: RowId) -> Result<Vec<String>> {
+    let Some(session) = rows.session(row)? else { return Ok(Vec::new()) };
+    let content = rows.sessions_of_content(&session.content_id)?;
+    let mut previous = rows.past_ids(row)?;
+    previous.retain(|id| content.iter().all(|other| other.session_id != *id));
+    Ok(previous)
 }
 
 /// The capabilities to look for a session with whose own are not known, after `tried` of them have found it gone.

@@ -151,7 +151,8 @@ fn adopt_again(tx: &mut Tx<'_>, row: RowId, content: &CatalogueContent) -> Resul
     }
     let Some(listed) = listed else { return Ok(()) };
     let current = std::mem::replace(&mut session.session_id, listed);
-    session.pending = Some(Pending { stage: Stage::Licensed, ..Pending::journalled(current) });
+    let generation = tx.lane(session.lane)?.map_or(0, |lane| lane.generation);
+    session.pending = Some(Pending { stage: Stage::Licensed, ..Pending::journalled(current, generation) });
     session.standing.proof = None;
     session.standing.reason = Some(Reason::CatalogueChanged);
     session.standing.stale_id = true;

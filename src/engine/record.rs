@@ -232,7 +232,7 @@ fn licensed(
         LicenseOutcome::Timeout => Event::Delayed { reason: Reason::Timeout, retry_after_ms: None },
         LicenseOutcome::Rejected(rejection) if first && rejection.says_system_id_changed() => {
             // Design, section 2: the first request after such a change fails too, and the next one does not.
-            drop_pending(tx, &mut session)?;
+            drop_pending(tx, &mut session, ground)?;
             effects.repeat = Some(session.id);
             return save(tx, session, effects);
         }
@@ -255,7 +255,7 @@ fn licensed(
         }
         return save(tx, session, effects);
     }
-    drop_pending(tx, &mut session)?;
+    drop_pending(tx, &mut session, ground)?;
     save(tx, session, effects)
 }
 
@@ -275,7 +275,7 @@ fn verified(
                 proof: Some(ground.proof()),
                 key_ids,
                 expiration_ms,
-                ..Pending::journalled(pending.session_id)
+                ..Pending::journalled(pending.session_id, pending.generation)
             });
         }
         Judgement::Absent(_) | Judgement::Failed if !alone => {
@@ -293,7 +293,7 @@ fn verified(
             if found_gone {
                 session.pending = None;
             } else {
-                drop_pending(tx, &mut session)?;
+                drop_pending(tx, &mut session, ground)?;
             }
             // Of a licence that the CDM took: never asked for again at once. One that is only journalled is simply not there.
             if pending.stage == Stage::Licensed {
@@ -416,11 +416,18 @@ fn save(tx: &mut Tx<'_>, session: Session, mut effects: Effects) -> Result<Effec
 }
 
 /// Gives up a pending licence: what the CDM holds of it becomes debt.
-fn drop_pending(tx: &mut Tx<'_>, session: &mut Session) -> Result<()> {
+fn drop_pending(tx: &mut Tx<'_>, session: &mut Session, ground: &Ground) -> Result<()> {
     if let Some(pending) = session.pending.take() {
         tx.save_session(session)?;
-        // It never showed the keys that it should hold, so others say nothing against its being ours.
-        owe(tx, &Session { key_ids: Vec::new(), ..session.clone() }, &pending.session_id)?;
+        let mut owed = session.clone();
+        if pending.generation == ground.task.generation {
+            // It never showed the keys that it should hold, so others say nothing against its being ours.
+            owed.key_ids.clear();
+        } else if owed.key_ids.is_empty() {
+            // Its id may be another's by now, and nothing would tell.
+            return Ok(());
+        }
+        owe(tx, &owed, &pending.session_id)?;
     }
     Ok(())
 }

@@ -62,6 +62,8 @@ pub struct DriverSession {
     pub content_id: Option<String>,
     pub lane: LaneKey,
     pub session_id: String,
+    /// Adopt: what the player's catalogue may call it still, the latest first: after a crash, or an update that was undone.
+    pub previous_session_ids: Vec<String>,
     pub account: Option<String>,
     pub init_data_type: Option<String>,
     /// Base64.

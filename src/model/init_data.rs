@@ -28,6 +28,11 @@ pub fn content_key_ids(init_data_type: &str, init_data: &[u8]) -> Vec<KeyId> {
     found
 }
 
+/// The same of a session, which may have none.
+pub fn named_key_ids(init_data_type: Option<&str>, init_data: Option<&[u8]>) -> Vec<KeyId> {
+    init_data_type.zip(init_data).map(|(kind, data)| content_key_ids(kind, data)).unwrap_or_default()
+}
+
 #[derive(Deserialize)]
 struct KeyIdsDocument {
     kids: Vec<String>,

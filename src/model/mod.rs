@@ -14,7 +14,7 @@ mod version;
 mod words;
 
 pub use debt::Debt;
-pub use init_data::content_key_ids;
+pub use init_data::{content_key_ids, named_key_ids};
 pub use input::{
     CatalogueContent, CatalogueEntry, Filter, FindQuery, MAX_KEY_IDS, NewSession, PlaybackReport, SessionInput,
     account, checked_lane, content_id, parse_json, session_id,

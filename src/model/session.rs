@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::words::words;
-use super::{Generation, KeyId, LaneId, LaneKey, LaunchId, Reason, RowId, State, content_key_ids};
+use super::{Generation, KeyId, LaneId, LaneKey, LaunchId, Reason, RowId, State, named_key_ids};
 use crate::clock::Millis;
 
 /// When the CDM last showed the keys.
@@ -77,6 +77,8 @@ words! {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pending {
     pub session_id: String,
+    /// The lane's when the CDM created it: since a later one its id may be another's.
+    pub generation: Generation,
     pub stage: Stage,
     /// Set with `Verified`.
     pub proof: Option<Proof>,
@@ -89,9 +91,10 @@ pub struct Pending {
 }
 
 impl Pending {
-    pub fn journalled(session_id: String) -> Self {
+    pub fn journalled(session_id: String, generation: Generation) -> Self {
         Self {
             session_id,
+            generation,
             stage: Stage::Journalled,
             proof: None,
             key_ids: Vec::new(),
@@ -175,10 +178,7 @@ impl Session {
 
     /// The key ids that its init data names.
     pub fn named_key_ids(&self) -> Vec<KeyId> {
-        match (&self.init_data_type, &self.init_data) {
-            (Some(kind), Some(data)) => content_key_ids(kind, data),
-            _ => Vec::new(),
-        }
+        named_key_ids(self.init_data_type.as_deref(), self.init_data.as_deref())
     }
 
     pub fn summary(&self) -> SessionSummary {

@@ -49,6 +49,7 @@ pub fn make(directory: &Directory, id: DatabaseId, go_on: impl Fn() -> bool) -> 
         // One file, without a log beside it.
         to.pragma_update(None, "journal_mode", "DELETE")?;
         super::sums::register(&to, id)?;
+        super::sums::show(&to)?;
         if !schema::is_sound(&to)? {
             return Err(Error::CorruptDatabase("a copy of it is damaged".to_owned()));
         }

@@ -94,6 +94,39 @@ pub fn sync(path: &Path) -> Result<()> {
     file.sync_all().map_err(|error| from_io(&error))
 }
 
+/// A file that was there when it was opened. SQLite goes on writing into one that was removed since.
+pub struct Place {
+    path: PathBuf,
+    identity: Option<(u64, u64)>,
+}
+
+impl Place {
+    pub fn of(path: &Path) -> Self {
+        Self { path: path.to_owned(), identity: identity(path) }
+    }
+
+    /// Fails when what stands there is not that file any more.
+    pub fn is_kept(&self) -> Result<()> {
+        if identity(&self.path) == self.identity {
+            Ok(())
+        } else {
+            Err(Error::Storage("its file was removed".to_owned()))
+        }
+    }
+}
+
+#[cfg(unix)]
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// Windows removes no file that is open.
+#[cfg(not(unix))]
+fn identity(_path: &Path) -> Option<(u64, u64)> {
+    None
+}
+
 /// Renames within the folder, durably.
 pub fn replace(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).map_err(|error| from_io(&error))?;

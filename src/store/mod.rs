@@ -30,7 +30,7 @@ pub use tx::{Change, Tx};
 
 use crate::error::{Error, Result};
 use crate::model::SessionSummary;
-use directory::{DATABASE_FILE, Directory};
+use directory::{DATABASE_FILE, Directory, Place};
 use sums::DatabaseId;
 use writer::Writer;
 
@@ -86,7 +86,7 @@ impl Store {
         let uncopied = Arc::new(AtomicBool::new(false));
         let told = tell_and_note(&observer, &uncopied);
         let store = Self {
-            writer: Writer::start(connection, told)?,
+            writer: Writer::start(connection, Place::of(&path), told)?,
             exchange: RwLock::new(()),
             closed: AtomicBool::new(false),
             reader: Mutex::new(Some(schema::connect_reader(&path, id)?)),
@@ -154,6 +154,9 @@ impl Store {
         while hold(&self.reader).is_some() {
             let summaries = rows.summaries_after(after, CHUNK)?;
             let Some(last) = summaries.last() else { return Ok(()) };
+            if last.id <= after {
+                return Err(Error::CorruptDatabase("its rows are out of order".to_owned()));
+            }
             after = last.id;
             chunk(summaries);
         }
@@ -228,7 +231,7 @@ impl Store {
         let path = self.directory.file(DATABASE_FILE);
         let connection = schema::open(&path, id)?;
         let readers = (schema::connect_reader(&path, id)?, schema::connect_reader(&path, id)?);
-        self.writer.restart(connection, tell_and_note(&self.observer, &self.uncopied))?;
+        self.writer.restart(connection, Place::of(&path), tell_and_note(&self.observer, &self.uncopied))?;
         Ok((Some(readers.0), Some(readers.1)))
     }
 
@@ -283,12 +286,9 @@ fn open_or_recover(directory: &Directory) -> Result<(Connection, DatabaseId, Opt
     let log = directory.file(&format!("{DATABASE_FILE}-wal"));
     let is_blank = is_empty(&path);
     if is_blank && is_empty(&log) && copies::copies(directory).is_empty() {
-        let id = held.map_or_else(DatabaseId::random, Ok)?;
-        if held.is_none() {
-            directory.write_id(id)?;
-        }
-        directory.create_private(&path)?;
-        return Ok((schema::create(&path, id)?, id, None));
+        // Where an id is, a database was.
+        let id = recovery::begin(directory)?;
+        return Ok((schema::open(&path, id)?, id, held.map(|_| Recovered::default())));
     }
     let opened = if is_blank {
         Err(Error::CorruptDatabase("it is not there, and a copy or a log of it is".to_owned()))

@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::Value;
@@ -60,6 +61,18 @@ pub fn finish(directory: &Directory) -> Result<Vec<String>> {
     }
     remove_unfinished(directory)?;
     Ok(damaged)
+}
+
+/// Makes a database where none is. Its id is noted when it is there: an id without a database says that it is lost.
+pub fn begin(directory: &Directory) -> Result<DatabaseId> {
+    let id = DatabaseId::random()?;
+    let unfinished = directory.file(UNFINISHED);
+    directory.create_private(&unfinished)?;
+    drop(schema::create(&unfinished, id)?);
+    sync(&unfinished)?;
+    replace(&unfinished, &directory.file(DATABASE_FILE))?;
+    directory.write_id(id)?;
+    Ok(id)
 }
 
 /// Replaces a damaged database, or one that is not there, by what is left of it and its copies. Gives the id that its rows are
@@ -133,6 +146,14 @@ fn sources(directory: &Directory) -> Result<Vec<Source>> {
         add(&database, None, &|scratch| duplicate(directory, &log, &with_suffix(scratch, "-wal")))?;
         add(&database, None, &|scratch| log::apply(&log, scratch))?;
     }
+    if log.is_file() {
+        // What the log does not have of a lost file may be what any new database has.
+        add(&log, None, &|scratch| {
+            fs::write(scratch, []).map_err(|error| from_io(&error))?;
+            drop(schema::create(scratch, DatabaseId::random()?)?);
+            log::apply(&log, scratch)
+        })?;
+    }
     if database.is_file() {
         add(&database, None, &|_| Ok(()))?;
     }
@@ -193,31 +214,59 @@ fn sample(source: &Source, table: &str) -> i64 {
     source.connection.query_row(&sql, [], |row| row.get(0)).unwrap_or_default()
 }
 
-/// The rows of a table by their key.
+/// The rows of a table by their key, in its order.
 #[derive(Default)]
 struct Found {
     columns: Vec<String>,
-    intact: BTreeMap<String, Vec<Value>>,
-    /// Those that are there, but not intact.
-    damaged: HashSet<String>,
-    /// No row is missing: the table's pages hang together.
+    /// `None`: it is there, but not intact.
+    rows: BTreeMap<String, Option<Vec<Value>>>,
+    /// The table's pages hang together.
     whole: bool,
 }
 
+impl Found {
+    /// Whether this table, which is whole, lacks a row only by its damage: where another page stands in the place of one, there are gaps
+    /// between rows that are not intact. Between intact ones a row was removed.
+    fn may_lack(&self, name: &str) -> bool {
+        let is_damaged = |row: Option<(&String, &Option<Vec<Value>>)>| row.is_some_and(|(_, values)| values.is_none());
+        match self.rows.get(name) {
+            Some(values) => values.is_none(),
+            None => {
+                let above = self.rows.range::<str, _>((Bound::Excluded(name), Bound::Unbounded)).next();
+                is_damaged(self.rows.range::<str, _>((Bound::Unbounded, Bound::Excluded(name))).next_back())
+                    || is_damaged(above)
+            }
+        }
+    }
+}
+
+/// Sorts as the table does.
+fn key_name(value: &Value) -> String {
+    match value {
+        Value::Integer(number) => format!("{number:020}"),
+        value => format!("{value:?}"),
+    }
+}
+
 /// Reads what is intact. A damaged page ends SQLite's walk through a table, so rows behind it are asked for one by one.
-fn read(connection: &Connection, table: &str, key: &str) -> Found {
-    let Ok(columns) = sums::columns(connection, table) else { return Found::default() };
+fn read(connection: &Connection, table: &str, key: &str, known: &[String]) -> Found {
+    let Ok(mut columns) = sums::columns(connection, table) else { return Found::default() };
     let listed = columns.join(", ");
+    // A checksum vouches for values in their order, not for the names of their columns, which may be damaged. Newer code adds columns
+    // behind those that are known.
+    for (column, known) in columns.iter_mut().zip(known) {
+        column.clone_from(known);
+    }
     let sql = format!("SELECT {listed}, row_sum('{table}', {listed}) IS checksum FROM {table}");
     let key: Vec<usize> = (0..columns.len()).filter(|at| key.split(", ").any(|name| name == columns[*at])).collect();
     let take = |row: &Row<'_>| -> rusqlite::Result<(String, bool, Vec<Value>)> {
         let values = (0..columns.len()).map(|at| row.get(at)).collect::<rusqlite::Result<Vec<Value>>>()?;
-        let name = key.iter().map(|at| format!("{:?}", values[*at])).collect();
+        let name = key.iter().map(|at| key_name(&values[*at])).collect();
         Ok((name, row.get(columns.len())?, values))
     };
     let mut found = Found { whole: is_whole(connection, table), ..Found::default() };
     let mut keep = |(name, intact, values): (String, bool, Vec<Value>)| {
-        if intact { found.intact.insert(name, values).is_none() } else { found.damaged.insert(name) }
+        found.rows.insert(name, intact.then_some(values)).is_none()
     };
     let walked = connection.prepare(&sql).and_then(|mut statement| {
         let mut each_once = true;
@@ -259,9 +308,9 @@ fn merge(new: &Connection, sources: &[Source], recovered: &mut Recovered) -> Res
     for (table, key) in TABLES.into_iter().filter(|(table, _)| *table != "meta") {
         let known = sums::columns(new, table)?;
         let mut taken = HashSet::new();
-        let mut wanted: Option<HashSet<String>> = None;
+        let mut whole: Option<Found> = None;
         for source in sources {
-            let mut found = read(&source.connection, table, key);
+            let mut found = read(&source.connection, table, key, &known);
             // What newer code added is left out: this code could not keep its checksums.
             let columns: Vec<&String> = known.iter().filter(|column| found.columns.contains(column)).collect();
             let at = |column: &String| found.columns.iter().position(|other| other == column);
@@ -273,24 +322,22 @@ fn merge(new: &Connection, sources: &[Source], recovered: &mut Recovered) -> Res
                 continue;
             }
             let mut statement = new.prepare(&sql)?;
-            for (name, values) in std::mem::take(&mut found.intact) {
-                let is_wanted = wanted.as_ref().is_none_or(|wanted| wanted.contains(&name));
-                if !is_wanted || !taken.insert(name) {
+            for (name, row) in &mut found.rows {
+                let is_wanted = whole.as_ref().is_none_or(|whole| whole.may_lack(name));
+                let Some(values) = row.as_ref().filter(|_| is_wanted && !taken.contains(name)) else { continue };
+                if statement.execute(params_from_iter(places.iter().map(|at| &values[*at])))? == 0 {
+                    *row = None;
                     continue;
                 }
-                let inserted = statement.execute(params_from_iter(places.iter().map(|at| &values[*at])))?;
-                if inserted > 0 && table == "session" {
+                taken.insert(name.clone());
+                if table == "session" {
                     recovered.restored += usize::from(source.copy_at.is_some());
                     recovered.kept += usize::from(source.copy_at.is_none());
                     recovered.copy_at = recovered.copy_at.max(source.copy_at);
                 }
             }
-            if wanted.is_none() && found.whole && source.commits().is_some() {
-                found.damaged.retain(|name| !taken.contains(name));
-                wanted = Some(found.damaged);
-            }
-            if wanted.as_ref().is_some_and(HashSet::is_empty) {
-                break;
+            if whole.is_none() && found.whole && source.commits().is_some() {
+                whole = Some(found);
             }
         }
     }
@@ -306,10 +353,10 @@ DELETE FROM session WHERE lane NOT IN (SELECT id FROM lane);
 DELETE FROM session_key WHERE session NOT IN (SELECT id FROM session);
 INSERT OR IGNORE INTO session_key (key_id, session) SELECT value, session.id FROM session, json_each(session.key_ids);
 DELETE FROM pending WHERE session NOT IN (SELECT id FROM session);
--- Of an earlier state than its row: adopted since.
-DELETE FROM pending WHERE EXISTS (SELECT 1 FROM session WHERE session.id = pending.session
-    AND (session.session_id = pending.session_id
-        OR EXISTS (SELECT 1 FROM json_each(session.past_ids) WHERE value = pending.session_id)));
+-- Of an earlier state than its row: adopted since. Of the others it is not known how far they had come.
+DELETE FROM pending WHERE session_id = (SELECT session_id FROM session WHERE session.id = pending.session);
+UPDATE pending SET stage = 'journalled', proven_generation = NULL, proven_launch = NULL, proven_at_ms = NULL, key_ids = '[]',
+    expiration_ms = NULL, delay = NULL, attempts = 0, next_attempt_at_ms = NULL;
 DELETE FROM debt WHERE lane NOT IN (SELECT id FROM lane);
 DELETE FROM debt WHERE EXISTS (SELECT 1 FROM session
     WHERE session.lane = debt.lane AND session.session_id = debt.session_id AND NOT session.stale_id);

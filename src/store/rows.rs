@@ -65,6 +65,13 @@ impl<'c> Rows<'c> {
         Ok(self.connection.prepare_cached(sql)?.exists(params![id, session_id])?)
     }
 
+    /// The ids that the row once had, the latest first.
+    pub fn past_ids(&self, id: RowId) -> Result<Vec<String>> {
+        let sql = "SELECT DISTINCT past.value FROM session, json_each(past_ids) AS past WHERE session.id = ?1 ORDER BY past.key DESC";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_map([id], |row| row.get(0))?.collect::<Sql<_>>()?)
+    }
+
     fn sessions(&self, condition: &str, parameters: impl Params) -> Result<Vec<Session>> {
         let sql = format!("SELECT * FROM session_row WHERE {condition} ORDER BY id");
         let mut statement = self.connection.prepare_cached(&sql)?;
@@ -253,6 +260,7 @@ fn pending(row: &Row<'_>) -> Sql<Pending> {
     intact(row)?;
     Ok(Pending {
         session_id: row.get("session_id")?,
+        generation: row.get("generation")?,
         stage: word(row, "stage")?,
         proof: proof(row)?,
         key_ids: json(row, "key_ids")?,

@@ -101,6 +101,7 @@ CREATE INDEX session_key_by_session ON session_key (session);
 CREATE TABLE pending (
     session             INTEGER PRIMARY KEY REFERENCES session ON DELETE CASCADE,
     session_id          TEXT NOT NULL,
+    generation          INTEGER NOT NULL,
     stage               TEXT NOT NULL,
     proven_generation   INTEGER,
     proven_launch       INTEGER,
@@ -166,6 +167,7 @@ pub fn open(path: &Path, id: DatabaseId) -> Result<Connection> {
         return Err(Error::CorruptDatabase("its header says that it cannot be written".to_owned()));
     }
     configure(&connection)?;
+    sums::show(&connection)?;
     Ok(connection)
 }
 
@@ -187,6 +189,7 @@ pub fn open_newer(path: &Path) -> Result<(Connection, DatabaseId)> {
     let id = carried.ok_or_else(|| Error::CorruptDatabase("it has no id".to_owned()))?;
     sums::register(&connection, id)?;
     configure(&connection)?;
+    sums::show(&connection)?;
     Ok((connection, id))
 }
 
@@ -202,6 +205,7 @@ pub fn create(path: &Path, id: DatabaseId) -> Result<Connection> {
     sums::register(&connection, id)?;
     configure(&connection)?;
     define(&mut connection, id)?;
+    sums::show(&connection)?;
     Ok(connection)
 }
 
@@ -280,6 +284,7 @@ pub fn connect_reader(path: &Path, id: DatabaseId) -> Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     sums::register(&connection, id)?;
+    sums::show(&connection)?;
     Ok(connection)
 }
 

@@ -81,9 +81,15 @@ impl<'c> Tx<'c> {
         Ok(id)
     }
 
-    /// Writes every column of a session and its pending licence. An id that it gives up is remembered.
+    /// Writes every column of a session and its pending licence. An id that it gives up is remembered, and so is that of a pending
+    /// licence which the player's catalogue may have been given.
     pub fn save_session(&mut self, session: &Session) -> Result<()> {
         self.sessions.insert(session.id);
+        let sql = "UPDATE session SET past_ids = json_insert(past_ids, '$[#]', pending.session_id) FROM pending
+            WHERE session.id = ?1 AND pending.session = ?1 AND stage = 'verified'
+                AND pending.session_id <> ?2 AND pending.session_id IS NOT ?3";
+        let pending = session.pending.as_ref().map(|pending| &pending.session_id);
+        self.connection.prepare_cached(sql)?.execute(params![session.id, session.session_id, pending])?;
         let sql = "UPDATE session SET past_ids = json_insert(past_ids, '$[#]', session_id)
             WHERE id = ?1 AND session_id <> ?2";
         self.connection.prepare_cached(sql)?.execute(params![session.id, session.session_id])?;
@@ -132,12 +138,14 @@ impl<'c> Tx<'c> {
             self.connection.prepare_cached("DELETE FROM pending WHERE session = ?1")?.execute([session.id])?;
             return Ok(());
         };
-        let sql = "INSERT OR REPLACE INTO pending (session, session_id, stage, proven_generation, proven_launch,
+        let sql =
+            "INSERT OR REPLACE INTO pending (session, session_id, generation, stage, proven_generation, proven_launch,
             proven_at_ms, key_ids, expiration_ms, delay, attempts, next_attempt_at_ms)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
         self.connection.prepare_cached(sql)?.execute(params![
             session.id,
             pending.session_id,
+            pending.generation,
             pending.stage.as_str(),
             pending.proof.map(|proof| proof.generation),
             pending.proof.map(|proof| proof.launch),

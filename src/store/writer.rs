@@ -9,6 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
+use super::directory::Place;
 use super::tx::Tx;
 use super::{Change, Observer, hold};
 use crate::error::{Error, Result};
@@ -35,14 +36,15 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub fn start(connection: Connection, observer: Observer) -> Result<Self> {
+    pub fn start(connection: Connection, place: Place, observer: Observer) -> Result<Self> {
         let abandoned = Arc::new(AtomicBool::new(false));
-        let thread = Self::spawn(connection, observer, &abandoned)?;
+        let thread = Self::spawn(connection, place, observer, &abandoned)?;
         Ok(Self { queue: Mutex::new(Some(thread.0)), thread: Mutex::new(Some(thread.1)), abandoned })
     }
 
     fn spawn(
         connection: Connection,
+        place: Place,
         observer: Observer,
         abandoned: &Arc<AtomicBool>,
     ) -> Result<(mpsc::Sender<Job>, JoinHandle<()>)> {
@@ -50,14 +52,14 @@ impl Writer {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let thread = thread::Builder::new()
             .name("offline-sessions-writer".to_owned())
-            .spawn(move || write_until_closed(connection, receiver, &observer, &abandoned))
+            .spawn(move || write_until_closed(connection, &place, receiver, &observer, &abandoned))
             .map_err(|error| Error::Internal(error.to_string()))?;
         Ok((sender, thread))
     }
 
     /// Begins again with another connection, after `close`.
-    pub fn restart(&self, connection: Connection, observer: Observer) -> Result<()> {
-        let (queue, thread) = Self::spawn(connection, observer, &self.abandoned)?;
+    pub fn restart(&self, connection: Connection, place: Place, observer: Observer) -> Result<()> {
+        let (queue, thread) = Self::spawn(connection, place, observer, &self.abandoned)?;
         *hold(&self.queue) = Some(queue);
         *hold(&self.thread) = Some(thread);
         Ok(())
@@ -106,6 +108,7 @@ impl Writer {
 
 fn write_until_closed(
     mut connection: Connection,
+    place: &Place,
     mut queue: mpsc::Receiver<Job>,
     observer: &Observer,
     abandoned: &AtomicBool,
@@ -118,7 +121,7 @@ fn write_until_closed(
             jobs.push(job);
         }
         let mut done = Vec::with_capacity(jobs.len());
-        let committed = commit(&mut connection, jobs, &mut done);
+        let committed = commit(&mut connection, place, jobs, &mut done);
         tracing::trace!(jobs = done.len(), ok = committed.is_ok(), "commit");
         let fate = committed.map(|changes| observer(changes)).inspect_err(|error| {
             tracing::error!(%error, "commit failed");
@@ -139,9 +142,9 @@ fn write_until_closed(
     }
 }
 
-fn commit(connection: &mut Connection, jobs: Vec<Job>, done: &mut Vec<Done>) -> Result<Vec<Change>> {
+fn commit(connection: &mut Connection, place: &Place, jobs: Vec<Job>, done: &mut Vec<Done>) -> Result<Vec<Change>> {
     let mut jobs = jobs.into_iter();
-    let committed = run_jobs(connection, &mut jobs, done);
+    let committed = run_jobs(connection, place, &mut jobs, done);
     if let Err(error) = &committed {
         done.extend(jobs.map(|job| job(Err(error.clone()))));
     }
@@ -150,6 +153,7 @@ fn commit(connection: &mut Connection, jobs: Vec<Job>, done: &mut Vec<Done>) -> 
 
 fn run_jobs(
     connection: &mut Connection,
+    place: &Place,
     jobs: &mut impl Iterator<Item = Job>,
     done: &mut Vec<Done>,
 ) -> Result<Vec<Change>> {
@@ -170,6 +174,7 @@ fn run_jobs(
     let changes = tx.changes()?;
     drop(tx);
     transaction.execute("UPDATE meta SET commits = commits + 1", [])?;
+    place.is_kept()?;
     transaction.commit()?;
     Ok(changes)
 }

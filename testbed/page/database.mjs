@@ -76,7 +76,7 @@ export function segments(contentId, track) {
 /**
  * Writes a new session id into the catalogue, after comparing the entry with what was judged: by init data as well as by
  * id, since after a wipe a session's new id may be what another one, even of the same title, was called before.
- * @param {{ contentId: string, sessionId: string, initData?: string }} session
+ * @param {{ contentId: string, sessionId: string, previousSessionIds: string[], initData?: string }} session
  * @param {string} newSessionId
  * @returns {Promise<'adopted' | 'catalogue-changed' | 'content-gone'>}
  */
@@ -90,15 +90,14 @@ export async function adopt(session, newSessionId) {
       const entry = request.result;
       if (!entry) return;
       const mine = entry.sessions.filter((one) => !session.initData || one.initData === session.initData);
-      const old = mine.find((one) => one.sessionId === session.sessionId);
-      if (old) {
-        old.sessionId = newSessionId;
-        titles.put(entry);
-        outcome = 'adopted';
-      } else {
-        // Without the old one the new one may be there already: adopted before a crash, and asked for again.
-        outcome = mine.some((one) => one.sessionId === newSessionId) ? 'adopted' : 'catalogue-changed';
-      }
+      const named = (/** @type {string} */ id) => mine.find((one) => one.sessionId === id);
+      // The new one may be there already: adopted before a crash, and asked for again.
+      const ids = [session.sessionId, newSessionId, ...session.previousSessionIds];
+      const old = ids.map(named).find((one) => one);
+      outcome = old ? 'adopted' : 'catalogue-changed';
+      if (!old) return;
+      old.sessionId = newSessionId;
+      titles.put(entry);
     };
   });
   return outcome;

@@ -155,5 +155,28 @@ pub(super) fn metadata(given: serde_json::Value) -> Result<serde_json::Value> {
     if given.to_string().len() > MAX_DATA_BYTES {
         return Err(Error::invalid("metadata", "at most 64 KiB of JSON"));
     }
-    Ok(given)
+    match secret(&given, "metadata") {
+        Some(field) => {
+            Err(Error::invalid(&field, "looks like a secret, and none is stored: acquireLicense can ask for it anew"))
+        }
+        None => Ok(given),
+    }
+}
+
+/// Where a text stands under a name that headers, cookies or tokens have.
+fn secret(value: &serde_json::Value, path: &str) -> Option<String> {
+    const NAMES: [&str; 7] =
+        ["authorization", "proxyauthorization", "cookie", "setcookie", "password", "secret", "apikey"];
+    let is_secret = |name: &str| {
+        let plain: String = name.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
+        NAMES.contains(&plain.as_str()) || plain.ends_with("token")
+    };
+    match value {
+        serde_json::Value::Object(fields) => fields.iter().find_map(|(name, value)| {
+            let path = format!("{path}.{name}");
+            if value.is_string() && is_secret(name) { Some(path) } else { secret(value, &path) }
+        }),
+        serde_json::Value::Array(values) => values.iter().find_map(|value| secret(value, &format!("{path}[]"))),
+        _ => None,
+    }
 }

@@ -9,7 +9,7 @@ use super::checked_lane;
 use super::checks::{bytes, capabilities, id, key_ids, key_statuses, license_url, metadata, rules, timestamp};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
-use crate::model::{Capabilities, KeyId, KeyStatuses, LaneKey, Policy, Rules};
+use crate::model::{Capabilities, KeyId, KeyStatuses, LaneKey, Policy, Rules, named_key_ids};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -72,6 +72,13 @@ pub struct NewSession {
     pub canary: Option<bool>,
     pub metadata: Option<serde_json::Value>,
     pub proven: Option<KeyStatuses>,
+}
+
+impl NewSession {
+    /// The key ids that its init data names.
+    pub fn named_key_ids(&self) -> Vec<KeyId> {
+        named_key_ids(self.init_data_type.as_deref(), self.init_data.as_deref())
+    }
 }
 
 impl SessionInput {

@@ -54,7 +54,7 @@ async fn put(store: &Store, lane: i64, prefix: &'static str) -> Vec<Session> {
         for n in 0..SESSIONS {
             let mut session = session(lane, &format!("{prefix} {n}"));
             session.metadata = Some(serde_json::json!({ "note": "x".repeat(n * 20) }));
-            session.pending = (n == 3).then(|| Pending::journalled(format!("{prefix} pending")));
+            session.pending = (n == 3).then(|| Pending::journalled(format!("{prefix} pending"), 1));
             session.id = tx.insert_session(&session)?;
             tx.owe(&session, &format!("{prefix} debt {n}"))?;
             all.push(session);

@@ -58,6 +58,7 @@ fn full(id: i64, lane: i64) -> Session {
         },
         pending: Some(Pending {
             session_id: "ksid-2".to_owned(),
+            generation: 30,
             stage: Stage::Verified,
             proof: Some(Proof { generation: 31, launch: 32, at_ms: 33 }),
             key_ids: vec![KeyId([3; 16])],
