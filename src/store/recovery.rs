@@ -4,7 +4,6 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
-use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::Value;
@@ -48,6 +47,8 @@ struct Source {
     connection: Connection,
     /// `None`: the damaged one itself.
     copy_at: Option<i64>,
+    /// Nothing of it is known to be left out.
+    complete: bool,
 }
 
 /// Puts a finished new database in the place of the damaged one, also after a kill in the middle of that, and removes what an
@@ -133,32 +134,34 @@ fn sources(directory: &Directory) -> Result<Vec<Source>> {
     let database = directory.file(DATABASE_FILE);
     let log = with_suffix(&database, "-wal");
     let mut sources = Vec::new();
-    let mut add = |file: &Path, copy_at, prepare: &dyn Fn(&Path) -> Result<()>| -> Result<()> {
+    let mut add = |file: &Path, copy_at, complete, prepare: &dyn Fn(&Path) -> Result<()>| -> Result<()> {
         let scratch = directory.file(&format!("{SCRATCH}{}", sources.len()));
         duplicate(directory, file, &scratch)?;
         prepare(&scratch)?;
         // One that cannot even be opened has nothing to give.
         let opened = Connection::open_with_flags(&scratch, OpenFlags::SQLITE_OPEN_READ_WRITE);
-        sources.extend(opened.ok().map(|connection| Source { connection, copy_at }));
+        sources.extend(opened.ok().map(|connection| Source { connection, copy_at, complete }));
         Ok(())
     };
     if log.is_file() && database.is_file() {
-        add(&database, None, &|scratch| duplicate(directory, &log, &with_suffix(scratch, "-wal")))?;
-        add(&database, None, &|scratch| log::apply(&log, scratch))?;
+        add(&database, None, !log::is_damaged(&log)?, &|scratch| {
+            duplicate(directory, &log, &with_suffix(scratch, "-wal"))
+        })?;
+        add(&database, None, false, &|scratch| log::apply(&log, scratch))?;
     }
     if log.is_file() {
         // What the log does not have of a lost file may be what any new database has.
-        add(&log, None, &|scratch| {
+        add(&log, None, false, &|scratch| {
             fs::write(scratch, []).map_err(|error| from_io(&error))?;
             drop(schema::create(scratch, DatabaseId::random()?)?);
             log::apply(&log, scratch)
         })?;
     }
     if database.is_file() {
-        add(&database, None, &|_| Ok(()))?;
+        add(&database, None, !log.is_file(), &|_| Ok(()))?;
     }
     for copy in copies::copies(directory) {
-        add(&copy, Some(copies::made_at(&copy).unwrap_or_default()), &|_| Ok(()))?;
+        add(&copy, Some(copies::made_at(&copy).unwrap_or_default()), true, &|_| Ok(()))?;
     }
     Ok(sources)
 }
@@ -214,38 +217,13 @@ fn sample(source: &Source, table: &str) -> i64 {
     source.connection.query_row(&sql, [], |row| row.get(0)).unwrap_or_default()
 }
 
-/// The rows of a table by their key, in its order.
+/// The intact rows of a table by their key.
 #[derive(Default)]
 struct Found {
     columns: Vec<String>,
-    /// `None`: it is there, but not intact.
-    rows: BTreeMap<String, Option<Vec<Value>>>,
-    /// The table's pages hang together.
+    rows: BTreeMap<String, Vec<Value>>,
+    /// No other rows were there: the table's pages hang together, and none of its rows is damaged, its key among the rest.
     whole: bool,
-}
-
-impl Found {
-    /// Whether this table, which is whole, lacks a row only by its damage: where another page stands in the place of one, there are gaps
-    /// between rows that are not intact. Between intact ones a row was removed.
-    fn may_lack(&self, name: &str) -> bool {
-        let is_damaged = |row: Option<(&String, &Option<Vec<Value>>)>| row.is_some_and(|(_, values)| values.is_none());
-        match self.rows.get(name) {
-            Some(values) => values.is_none(),
-            None => {
-                let above = self.rows.range::<str, _>((Bound::Excluded(name), Bound::Unbounded)).next();
-                is_damaged(self.rows.range::<str, _>((Bound::Unbounded, Bound::Excluded(name))).next_back())
-                    || is_damaged(above)
-            }
-        }
-    }
-}
-
-/// Sorts as the table does.
-fn key_name(value: &Value) -> String {
-    match value {
-        Value::Integer(number) => format!("{number:020}"),
-        value => format!("{value:?}"),
-    }
 }
 
 /// Reads what is intact. A damaged page ends SQLite's walk through a table, so rows behind it are asked for one by one.
@@ -261,19 +239,21 @@ fn read(connection: &Connection, table: &str, key: &str, known: &[String]) -> Fo
     let key: Vec<usize> = (0..columns.len()).filter(|at| key.split(", ").any(|name| name == columns[*at])).collect();
     let take = |row: &Row<'_>| -> rusqlite::Result<(String, bool, Vec<Value>)> {
         let values = (0..columns.len()).map(|at| row.get(at)).collect::<rusqlite::Result<Vec<Value>>>()?;
-        let name = key.iter().map(|at| key_name(&values[*at])).collect();
+        let name = key.iter().map(|at| format!("{:?}", values[*at])).collect();
         Ok((name, row.get(columns.len())?, values))
     };
     let mut found = Found { whole: is_whole(connection, table), ..Found::default() };
     let mut keep = |(name, intact, values): (String, bool, Vec<Value>)| {
-        found.rows.insert(name, intact.then_some(values)).is_none()
+        let is_right = intact && found.rows.insert(name, values).is_none();
+        found.whole &= is_right;
+        is_right
     };
     let walked = connection.prepare(&sql).and_then(|mut statement| {
-        let mut each_once = true;
+        let mut all_right = true;
         for row in statement.query_map([], take)? {
-            each_once &= keep(row?);
+            all_right &= keep(row?);
         }
-        Ok(each_once)
+        Ok(all_right)
     });
     if walked != Ok(true) {
         if key.len() == 1 {
@@ -303,14 +283,14 @@ fn highest_row(connection: &Connection) -> i64 {
     found.ok().flatten().unwrap_or(UNKNOWN).clamp(AT_LEAST, AT_MOST)
 }
 
-/// Takes each row from the first source that has it intact. A table that is whole in one source says which rows there are.
+/// Takes each row from the first source that has it intact. A table that is whole in one source says which rows there are, and what
+/// older ones have was removed since.
 fn merge(new: &Connection, sources: &[Source], recovered: &mut Recovered) -> Result<()> {
     for (table, key) in TABLES.into_iter().filter(|(table, _)| *table != "meta") {
         let known = sums::columns(new, table)?;
         let mut taken = HashSet::new();
-        let mut whole: Option<Found> = None;
         for source in sources {
-            let mut found = read(&source.connection, table, key, &known);
+            let found = read(&source.connection, table, key, &known);
             // What newer code added is left out: this code could not keep its checksums.
             let columns: Vec<&String> = known.iter().filter(|column| found.columns.contains(column)).collect();
             let at = |column: &String| found.columns.iter().position(|other| other == column);
@@ -322,22 +302,22 @@ fn merge(new: &Connection, sources: &[Source], recovered: &mut Recovered) -> Res
                 continue;
             }
             let mut statement = new.prepare(&sql)?;
-            for (name, row) in &mut found.rows {
-                let is_wanted = whole.as_ref().is_none_or(|whole| whole.may_lack(name));
-                let Some(values) = row.as_ref().filter(|_| is_wanted && !taken.contains(name)) else { continue };
-                if statement.execute(params_from_iter(places.iter().map(|at| &values[*at])))? == 0 {
-                    *row = None;
+            for (name, values) in found.rows {
+                if taken.contains(&name)
+                    || statement.execute(params_from_iter(places.iter().map(|at| &values[*at])))? == 0
+                {
                     continue;
                 }
-                taken.insert(name.clone());
+                taken.insert(name);
                 if table == "session" {
                     recovered.restored += usize::from(source.copy_at.is_some());
                     recovered.kept += usize::from(source.copy_at.is_none());
                     recovered.copy_at = recovered.copy_at.max(source.copy_at);
                 }
             }
-            if whole.is_none() && found.whole && source.commits().is_some() {
-                whole = Some(found);
+            // Else what it lacks may have been removed since the copy was made, or lost by its damage: rather too much than too little.
+            if found.whole && source.complete && source.commits().is_some() {
+                break;
             }
         }
     }
