@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Engine, blocking};
 use crate::error::{Error, Result};
+use crate::model::Binding;
 use crate::store::{Recovered, Tx};
 
 impl Engine {
@@ -18,6 +19,12 @@ impl Engine {
         let memory = Arc::clone(&self.memory);
         let job = move |tx: &mut Tx<'_>| {
             tx.keep_launch(launch, now, &snapshot)?;
+            for mut lane in tx.lanes()?.into_iter().filter(|lane| lane.binding_launch == 0) {
+                // Rebuilt from its sessions, in a generation of its own.
+                lane.binding = Binding::of(&snapshot, &lane.key.key_system);
+                lane.binding_launch = launch;
+                tx.save_lane(&lane)?;
+            }
             // On the writer's thread, so that no other commit comes in between.
             super::lock(&memory).replace_lanes_and_debts(tx.lanes()?, tx.debts()?);
             Ok(())

@@ -149,13 +149,14 @@ fn sources(directory: &Directory) -> Result<Vec<Source>> {
         })?;
         add(&database, None, false, &|scratch| log::apply(&log, scratch))?;
     }
-    if log.is_file() {
-        // What the log does not have of a lost file may be what any new database has.
-        add(&log, None, false, &|scratch| {
-            fs::write(scratch, []).map_err(|error| from_io(&error))?;
-            drop(schema::create(scratch, DatabaseId::random()?)?);
-            log::apply(&log, scratch)
-        })?;
+    for base in [&database, &log] {
+        if base.is_file() {
+            add(base, None, false, &|scratch| {
+                with_new_first_page(&database, scratch)?;
+                log::apply(&log, scratch)
+            })?;
+            break;
+        }
     }
     if database.is_file() {
         add(&database, None, !log.is_file(), &|_| Ok(()))?;
@@ -164,6 +165,22 @@ fn sources(directory: &Directory) -> Result<Vec<Source>> {
         add(&copy, Some(copies::made_at(&copy).unwrap_or_default()), true, &|_| Ok(()))?;
     }
     Ok(sources)
+}
+
+/// Every database of ours has the same first page, but for counters: the schema, and where tables begin.
+fn with_new_first_page(database: &Path, scratch: &Path) -> Result<()> {
+    const PAGE: usize = 4_096;
+    let damaged = fs::read(database).unwrap_or_default();
+    fs::write(scratch, []).map_err(|error| from_io(&error))?;
+    drop(schema::create(scratch, DatabaseId::random()?)?);
+    let mut bytes = fs::read(scratch).map_err(|error| from_io(&error))?;
+    if let Some(rest) = damaged.get(PAGE..).filter(|rest| rest.len() + PAGE > bytes.len()) {
+        bytes.truncate(PAGE);
+        bytes.extend_from_slice(rest);
+        let pages = u32::try_from(bytes.len() / PAGE).unwrap_or(u32::MAX);
+        bytes[28..32].copy_from_slice(&pages.to_be_bytes());
+    }
+    fs::write(scratch, bytes).map_err(|error| from_io(&error))
 }
 
 fn duplicate(directory: &Directory, from: &Path, to: &Path) -> Result<()> {
