@@ -280,10 +280,20 @@ async function attempt(outer, timeoutMs, work) {
     controller.signal.throwIfAborted();
     return { ok: true, value: await Promise.race([work(controller.signal), /** @type {Promise<never>} */ (aborted)]) };
   } catch (error) {
-    return { ok: false, error };
+    return { ok: false, error: readable(error) };
   } finally {
     clearTimeout(timer);
     outer?.removeEventListener('abort', abort);
+  }
+}
+
+/** What a driver throws may be anything, also a proxy that throws when it is looked at. @param {any} error */
+function readable(error) {
+  try {
+    void [error?.code, `${error}`];
+    return error;
+  } catch {
+    return new Error('the driver threw what nobody can read');
   }
 }
 

@@ -28,12 +28,16 @@
  * @typedef {object} Policy
  * @property {'repair' | 'observe'} mode `observe` detects and reports, and does nothing else; default `repair`
  * @property {number} batchSize sessions of one lane that are handed out at a time; default and most 25
- * @property {number} licenseConcurrency licence requests in parallel in one lane; default 4
+ * @property {number} licenseConcurrency licence requests in parallel at one server (the origin of `licenseUrl`); default 4
+ * @property {number} licenseRatePerS requests a second with which a server that is not known yet is asked; more, as long as it bears
+ *   them; default 10
+ * @property {number} licenseRateMaxPerS the most requests a second; default 100
  * @property {number} keyStatusWaitMs how long a loaded session may show no key status; default 2,000
  * @property {number} startPhaseTimeoutMs how long to wait for the origin's lock and a MediaKeys; default 60,000
  * @property {number} taskTimeoutMs for one check, verification, adoption or release; default 30,000
  * @property {number} licenseTimeoutMs for one licence with its request; default 30,000
- * @property {number} backoffBaseMs the first wait after a failure, doubled by each further one; default 5,000
+ * @property {number} backoffBaseMs the first wait after a failure, doubled by each further one; after a failed request some random part
+ *   of that is waited for (full jitter); default 5,000
  * @property {number} backoffMaxMs the longest wait, a server's Retry-After included; default 6 hours
  * @property {number} strikeSpacingMs when a second failed load counts; default 60,000
  * @property {boolean} relicenseExpired whether an expired licence is licensed again unasked; default true

@@ -235,7 +235,7 @@ class WorkLoop {
     this.#setTimer(poll.nextPollAt === null ? null : poll.nextPollAt - Date.now());
     this.#tellProgress(run, poll.counters);
     // A poll that was asked for meanwhile may find more.
-    if (poll.running > 0 || this.#pollAgain) return;
+    if (poll.running > 0 || poll.paced > 0 || this.#pollAgain) return;
     this.#run = null;
     const { unsupported, deferred, nextPollAt } = poll;
     const durationMs = Math.round(performance.now() - run.startedAt);

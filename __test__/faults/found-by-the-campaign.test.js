@@ -13,21 +13,43 @@ const { OfflineSessions, OfflineSessionsError } = require('../..');
 const app = useApp();
 const DATABASE = 'offline-sessions.sqlite3';
 
-test('a title whose new licence was adopted, not recorded, and taken by the next update, is licensed again and adopted', async () => {
+/** Quits when the first new licence is in the player's catalogue, and not on record yet. @returns {Promise<string>} the title */
+async function quitAfterAdoption() {
   const offline = await broken(app);
   let closing;
-  const unhook = app.cdm.on('adopted', () => {
+  let adopted = '';
+  const unhook = app.cdm.on('adopted', ({ contentId }) => {
     unhook();
+    adopted = contentId;
     setImmediate(() => { closing = offline.close(); });
     return never();
   });
   await expect(offline.revalidate()).rejects.toMatchObject({ code: 'ERR_CLOSED' });
   await closing;
   await app.quit();
-  app.cdm.breakSalts();
-  const later = await app.open({ platform: { ...UPDATED, electron: '36.0.0' } });
-  expect(await later.revalidate()).toMatchObject({ adopted: 3, deferred: 0, nextAttemptAt: null });
-  expect(['title 1', 'title 2', 'title 3'].filter((contentId) => !app.plays(contentId))).toEqual([]);
+  return adopted;
+}
+
+describe('a new licence that was adopted, not recorded, and taken by the next update', () => {
+  const NEXT = { ...UPDATED, electron: '36.0.0' };
+
+  test('is paid for again and adopted', async () => {
+    await quitAfterAdoption();
+    app.cdm.breakSalts();
+    const offline = await app.open({ platform: NEXT });
+    expect(await offline.revalidate()).toMatchObject({ adopted: 3, deferred: 0, nextAttemptAt: null });
+    expect(['title 1', 'title 2', 'title 3'].filter((contentId) => !app.plays(contentId))).toEqual([]);
+  });
+
+  test('is no second row when another title has got its id, and the app puts what its catalogue says', async () => {
+    const contentId = await quitAfterAdoption();
+    app.cdm.breakSalts();
+    const offline = await app.open({ platform: NEXT });
+    const [{ sessionId, keyIds }] = app.catalogue.get(contentId);
+    for (let n = 1; n <= Number(sessionId); n++) await offline.put(app.download(`later ${n}`, [keyId(10 + n)]));
+    await offline.put(input(contentId, { sessionId, keyIds: [...keyIds] }));
+    expect(await offline.list({ contentId })).toHaveLength(1);
+  });
 });
 
 test('a title that was downloaded again with another key, and got the same id after a wipe, is not paid for', async () => {
@@ -79,6 +101,42 @@ test('a removed licence is released although it had got the id of a title that a
   expect([...app.cdm.storage(LANE).records.keys()]).toEqual([]);
 });
 
+test('a removed licence is released although the witness of its lane was never planted', async () => {
+  await app.open({ driver: { ...app.driver(), plantWitness: async () => { throw new Error('killed before that'); } } });
+  await app.offline.put(app.download('removed', [keyId(1)]));
+  await app.offline.revalidate();
+  app.warnings.splice(0);
+  app.offline.useDriver(() => null);
+  app.catalogue.delete('removed');
+  await app.offline.removeContent('removed');
+  await app.quit();
+  const offline = await app.open();
+  await offline.revalidate();
+  expect([...app.cdm.storage(LANE).records.keys()]).toEqual([]);
+});
+
+test('a pending licence is released when its title is downloaded again with another key, under the id that it had', async () => {
+  const others = ['a', 'b', 'c'].map((name, n) => app.download(name, [keyId(n + 10)], { initData: null, initDataType: null }));
+  await app.open();
+  await app.offline.put([...others, app.download('title', [keyId(1)])]);
+  await app.quit();
+  app.cdm.wipe();
+  const offline = await app.open({ platform: UPDATED });
+  const unhook = app.cdm.on('load', ({ phase }) => (phase === 'verify' ? { kind: 'timeout' } : undefined));
+  expect(await offline.revalidate()).toMatchObject({ licensed: 1, adopted: 0 });
+  unhook();
+  const storage = app.cdm.storage(LANE);
+  while (storage.index.size < 3) app.cdm.store(LANE, [keyId(20)]);
+  app.catalogue.delete('title');
+  const again = app.download('title', [keyId(2)]);
+  expect(again.sessionId).toBe((await app.session('title')).sessionId);
+  await offline.put(again, { replace: true });
+  const later = await app.relaunch({ platform: { ...UPDATED, electron: '36.0.0' } });
+  await later.retry('title');
+  await later.revalidate();
+  expect([...storage.records.keys()]).toEqual(['2', '3', again.sessionId]);
+});
+
 describe('an argument', () => {
   const unreadable = Object.defineProperty([], 0, { enumerable: true, get: () => { throw new Error('a getter of the caller'); } });
   const silent = { toJSON: () => undefined };
@@ -98,6 +156,20 @@ describe('an argument', () => {
     const error = await failure(() => offline[method](...args));
     expect(error).toBeInstanceOf(OfflineSessionsError);
     expect(error).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', field: expect.any(String) });
+  });
+});
+
+describe('what nobody can read, and a driver', () => {
+  const trap = () => new Proxy({}, { get(_, name) { if (name !== 'then') throw new Error('a trap'); } });
+
+  test.each([
+    ['throws', async () => { throw trap(); }],
+    ['answers', async () => trap()],
+  ])('%s, ends its task alone', async (_how, task) => {
+    const offline = await app.updateThatBroke(1);
+    offline.useDriver({ ...app.driver(), license: task });
+    expect(await offline.revalidate()).toMatchObject({ lost: 1, licensed: 0, deferred: 1 });
+    app.warnings.splice(0);
   });
 });
 

@@ -196,11 +196,11 @@ describe('in a run of 60 titles', () => {
 test('a click that is aborted leaves other work to its timers', async () => {
   const offline = await app.updateThatBroke(2, { policy: { backoffBaseMs: 20 } });
   app.server.behave({ status: 503 }, { times: 2 });
+  const ready = next(offline, 'content-ready', ({ contentId }) => contentId === 'title 2');
   await offline.revalidate();
   const controller = new AbortController();
   const clicked = offline.ensurePlayable('title 1', { signal: controller.signal });
   controller.abort();
   await expect(clicked).rejects.toMatchObject({ code: 'ERR_ABORTED' });
-  const ready = next(offline, 'content-ready', ({ contentId }) => contentId === 'title 2');
   expect(await ready).toMatchObject({ playable: 'offline' });
 });

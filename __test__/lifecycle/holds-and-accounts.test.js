@@ -144,6 +144,9 @@ describe('what the player reports', () => {
 
 test('retry skips the wait of a title, but not one that a server asked for', async () => {
   const offline = await app.updateThatBroke(2);
+  // One that asks for patience is left alone with all its titles, so the second is of another one.
+  const { sessionId } = await app.session('title 2');
+  await offline.put({ ...LANE, contentId: 'title 2', sessionId, licenseUrl: app.server.url.replace('127.0.0.1', 'localhost') });
   app.server.behave((call) => (call.keyIds[0] === keyId(1) ? { status: 500 } : { status: 429, headers: { 'retry-after': '600' } }), { times: 2 });
   expect(await offline.revalidate()).toMatchObject({ licensed: 0, deferred: 2 });
   await offline.retry('title 1');

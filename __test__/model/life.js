@@ -66,7 +66,11 @@ const ACTS = {
     if (then === 'leave') return;
     if (then === 'hang') await run;
     if (then === 'abort') controller.abort();
-    if (then === 'window') world.openWindow();
+    if (then === 'window') {
+      // What was out with the old one has had its try.
+      for (const row of world.reference.rows.values()) row.isWished = false;
+      world.openWindow();
+    }
     if (then === 'relaunch') await relaunch(world, {});
     else await resume(world);
   },

@@ -136,6 +136,8 @@ class Reference {
     if (row.slot !== slot) this.facts(row).proof = null;
     Object.assign(row, { slot, keyIds, isReplaced: false });
     if (proven) {
+      // The app has a licence of its own making: what was asked for before is over.
+      if (row.sessionId !== sessionId) row.requestId = null;
       this.claimed(row, sessionId);
       this.proven(row, sessionId, { sure: true });
       row.state = 'active';

@@ -64,6 +64,50 @@ const REGRESSIONS = [
       { op: 'hold', kind: 'playing', title: 'film', lane: 0 },
     ],
   },
+  {
+    shows: 'a licence that could not be removed is removed after an update that has not touched it',
+    sequence: [
+      { op: 'library', titles: { hers: 'unproven' } },
+      { op: 'trouble', step: 'remove', answer: 'failed', times: 1 },
+      { op: 'interrupt', step: 'update', nth: 0, then: 'abort', arrives: false, update: 'wipe' },
+    ],
+  },
+  {
+    shows: 'what somebody asked for again is done though the window went',
+    sequence: [
+      { op: 'library', titles: { split: 'unproven' } },
+      { op: 'retry', title: 'split' },
+      { op: 'interrupt', step: 'load', nth: 0, then: 'window', arrives: false, update: null },
+    ],
+  },
+  {
+    shows: 'a title that was downloaded again is asked for anew, whatever was asked for before',
+    sequence: [
+      { op: 'library', titles: { series: 'unproven', split: 'proven' } },
+      { op: 'trouble', step: 'adopt', answer: 'open-in-player', times: 1 },
+      { op: 'interrupt', step: 'load', nth: 0, then: 'window', arrives: false, update: null },
+      { op: 'interrupt', step: 'phase', nth: 0, then: 'abort', arrives: false, update: 'wipe' },
+      { op: 'relaunch', electron: 0, cdm: 0, breaks: 'salts', policy: 'patient', driver: true },
+      { op: 'put', title: 'split', how: 'proven' },
+      { op: 'update', breaks: 'salts' },
+    ],
+  },
+  {
+    shows: 'bad licences that could not be removed do not stay for ever',
+    sequence: [
+      { op: 'library', titles: { film: 'proven', abroad: 'proven', split: 'proven', hers: 'bare', canary: 'unproven' } },
+      { op: 'letGo' },
+      { op: 'hold', kind: 'downloading', title: 'film', lane: 1 },
+      { op: 'trouble', step: 'remove', answer: 'throws', times: 2 },
+      { op: 'interrupt', step: 'probe', nth: 0, then: 'abort', arrives: false, update: 'wipe' },
+      { op: 'revalidate' },
+      { op: 'interrupt', step: 'adopt', nth: 1, then: 'abort', arrives: false, update: 'wipe' },
+      { op: 'put', title: 'canary', how: 'stale' },
+      { op: 'damage', title: 'canary', session: 0, how: 'status', status: 'expired' },
+      { op: 'trouble', step: 'update', answer: 'throws', times: 1 },
+      { op: 'revalidate' },
+    ],
+  },
 ];
 
 module.exports = { REGRESSIONS };

@@ -2,11 +2,12 @@
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::memory::{LaneState, Memory};
 use super::wire::{PhaseId, Poll};
 use crate::clock::Millis;
-use crate::model::{Capability, DebtId, Generation, LaneId, LaneKey, Mode, Policy, Reason, RowId};
+use crate::model::{Capability, DebtId, Generation, LaneId, LaneKey, Mode, Policy, Reason, RowId, ServerOrigin};
 use crate::plan::{Due, LaneFacts, Scope, Urge, Work, due, is_trusted, still_to_come};
 
 /// What a lane does next, before its rows are read.
@@ -42,6 +43,8 @@ struct Candidate {
     /// Soonest to expire first; never is last.
     expiration: Millis,
     row: RowId,
+    /// For a licence: who is asked.
+    server: Option<ServerOrigin>,
 }
 
 /// Looks at every lane and session once; marks the lanes that get a phase.
@@ -58,7 +61,8 @@ pub fn choose(memory: &mut Memory, policy: &Policy, now: Millis) -> (Poll, Vec<C
         }
         let lane = &memory.lanes[&id];
         let facts = memory.facts(lane);
-        let candidates = candidates(memory, &facts, &scope, &out, &mut poll, &mut wake);
+        let turns = Turns { memory, scope: &scope, policy };
+        let candidates = candidates(memory, &facts, &scope, &out, &turns, &mut poll, &mut wake);
         let has_debts = memory.debts.values().any(|debt| debt.lane == id);
         if scope.mode == Mode::Observe || lane.phase.is_some() || lane.deferred == Some(Reason::NoDriver) {
             continue;
@@ -72,13 +76,15 @@ pub fn choose(memory: &mut Memory, policy: &Policy, now: Millis) -> (Poll, Vec<C
         } else if Memory::awaits_probe(lane) {
             Some(PhaseKind::Probe)
         } else {
-            next_sessions(candidates, policy).or_else(|| next_release(memory, lane, policy, &mut wake))
+            next_sessions(candidates, policy, &turns).or_else(|| next_release(memory, lane, policy, &mut wake))
         };
         if let Some(kind) = kind {
             let (key, generation) = (facts.key, facts.generation);
             let phase = memory.next_id();
+            let asks = memory.asks(&kind, policy);
             if let Some(lane) = memory.lanes.get_mut(&id) {
                 lane.phase = Some(phase);
+                lane.asks = asks;
             }
             choices.push(Choice { phase, lane: id, key, generation, kind });
         }
@@ -93,6 +99,7 @@ fn candidates(
     lane: &LaneFacts,
     scope: &Scope,
     out: &HashSet<RowId>,
+    turns: &Turns<'_>,
     poll: &mut Poll,
     wake: &mut Wake,
 ) -> Vec<Candidate> {
@@ -111,6 +118,11 @@ fn candidates(
         match due(session, lane, scope, urge) {
             Due::Now(work) if !blocked_lane && !memory.is_held(lane.id, &session.content_id, work) => {
                 poll.remaining += 1;
+                if work == Work::License && urge != Urge::Clicked && turns.of(&session.server) == 0 {
+                    poll.paced += 1;
+                    turns.wake(&session.server, wake);
+                    continue;
+                }
                 candidates.push(Candidate {
                     unclicked: urge != Urge::Clicked,
                     work,
@@ -119,6 +131,7 @@ fn candidates(
                     last_played: Reverse(session.last_played_at_ms),
                     expiration: session.standing.expiration_ms.unwrap_or(Millis::MAX),
                     row: session.id,
+                    server: (work == Work::License).then(|| Arc::clone(&session.server)),
                 });
             }
             Due::At(at, _) => {
@@ -134,14 +147,21 @@ fn candidates(
 }
 
 /// The most urgent session decides what the phase does; others that need the same ride along.
-fn next_sessions(mut candidates: Vec<Candidate>, policy: &Policy) -> Option<PhaseKind> {
+fn next_sessions(mut candidates: Vec<Candidate>, policy: &Policy, turns: &Turns<'_>) -> Option<PhaseKind> {
     candidates.sort_unstable();
     let first = candidates.first()?;
     let (work, alone, not_canary) = (first.work, first.alone, first.not_canary);
-    let size = if alone { 1 } else { usize::try_from(policy.batch_size).unwrap_or(1) };
+    let mut size = if alone { 1 } else { usize::try_from(policy.batch_size).unwrap_or(1) };
+    let server = first.server.clone();
+    if let Some(server) = &server {
+        // What somebody waits for does not wait for its turn.
+        let clicked =
+            candidates.iter().filter(|candidate| !candidate.unclicked && candidate.server == first.server).count();
+        size = size.min(turns.of(server).max(clicked));
+    }
     let rows = candidates
         .iter()
-        .filter(|candidate| candidate.work == work && candidate.alone == alone)
+        .filter(|candidate| candidate.work == work && candidate.alone == alone && candidate.server == server)
         // A sacrificial licence is checked in a phase before any other is risked.
         .filter(|candidate| work != Work::Check || candidate.not_canary == not_canary)
         .map(|candidate| candidate.row)
@@ -164,6 +184,54 @@ fn next_release(memory: &Memory, lane: &LaneState, policy: &Policy, wake: &mut W
     }
     due.truncate(usize::try_from(policy.batch_size).unwrap_or(1));
     (!due.is_empty()).then_some(PhaseKind::Release(due))
+}
+
+/// Whose turn it is at the licence servers.
+struct Turns<'a> {
+    memory: &'a Memory,
+    scope: &'a Scope,
+    policy: &'a Policy,
+}
+
+impl Turns<'_> {
+    /// How many requests may begin at a server now, beside those of other lanes.
+    fn of(&self, origin: &ServerOrigin) -> usize {
+        let requests = self.memory.requests_at(origin);
+        let turns = match self.scope.servers.get(origin) {
+            Some(server) if server.is_doubtful() && requests > 0 => 0,
+            Some(server) => server.may_begin(self.scope.now, self.policy),
+            None => self.policy.license_rate_per_s.max(1.0) as u32,
+        };
+        if requests < self.policy.license_concurrency { usize::try_from(turns).unwrap_or(0) } else { 0 }
+    }
+
+    /// Comes back when it is the turn of some; where other lanes' requests are in the way, their end does.
+    fn wake(&self, origin: &ServerOrigin, wake: &mut Wake) {
+        const NOT_BEFORE_MS: Millis = 50;
+        let server = self.scope.servers.get(origin);
+        if let Some(server) = server.filter(|server| server.may_begin(wake.now, self.policy) == 0) {
+            wake.at(server.next_at(wake.now, self.policy).max(wake.now + NOT_BEFORE_MS));
+        }
+    }
+}
+
+impl Memory {
+    /// Whom a phase asks for licences, and with how many requests at a time.
+    fn asks(&self, kind: &PhaseKind, policy: &Policy) -> Option<(ServerOrigin, u32)> {
+        let PhaseKind::Sessions { work: Work::License, rows, .. } = kind else { return None };
+        let origin = &self.sessions.get(rows.first()?)?.server;
+        Some((Arc::clone(origin), policy.license_concurrency.saturating_sub(self.requests_at(origin)).max(1)))
+    }
+
+    /// Requests at a time that the phases under way make at a server.
+    fn requests_at(&self, origin: &ServerOrigin) -> u32 {
+        self.lanes
+            .values()
+            .filter_map(|lane| lane.asks.as_ref())
+            .filter(|(other, _)| other == origin)
+            .map(|(_, n)| n)
+            .sum()
+    }
 }
 
 /// The earliest of several moments.

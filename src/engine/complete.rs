@@ -5,11 +5,12 @@ use std::sync::Arc;
 use super::Engine;
 use super::debts::{claim_id, owe};
 use super::memory::{Memory, TaskKind};
-use super::record::{Effects, Ground, read_outcome, record};
+use super::record::{Effects, Ground, Outcome, read_outcome, record};
 use super::wire::{Completed, TaskId};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
-use crate::model::{LaneId, Pending, Policy, StoredSession, session_id};
+use crate::model::{LaneId, LicenseOutcome, Pending, Policy, Server, StoredSession, session_id};
+use crate::plan::Answer;
 use crate::store::Tx;
 
 impl Engine {
@@ -22,10 +23,12 @@ impl Engine {
         let TaskKind::License { row, request_id, .. } = ground.task.kind.clone() else {
             return Err(Error::invalid("taskId", "only a licence creates a session"));
         };
+        let server = self.memory().server(row, &self.policy, ground.now).cloned();
         let job = move |tx: &mut Tx<'_>| {
             let Some(mut session) = tx.session(row)? else {
                 return Err(Error::NotFound);
             };
+            server.iter().try_for_each(|server| tx.save_server(server))?;
             let changed = claim_id(tx, Some(row), session.lane, &created, ground.context())?;
             session.request_id = Some(request_id);
             if let Some(earlier) = session.pending.replace(Pending::journalled(created, ground.task.generation)) {
@@ -53,7 +56,12 @@ impl Engine {
         }
         let lane = ground.task.lane;
         let now = ground.now;
-        let recorded = self.store.write(move |tx| record(tx, &ground, outcome)).await;
+        let server = self.answered(&ground, &outcome);
+        let job = move |tx: &mut Tx<'_>| {
+            server.iter().try_for_each(|server| tx.save_server(server))?;
+            record(tx, &ground, outcome)
+        };
+        let recorded = self.store.write(job).await;
         let mut memory = self.memory();
         if let (Err(Error::InvalidArgument { .. }), Some(task)) = (&recorded, memory.tasks.get_mut(&task_id)) {
             task.completing = false;
@@ -74,6 +82,24 @@ impl Engine {
         })
     }
 
+    /// What an outcome says of the licence server.
+    fn answered(&self, ground: &Ground, outcome: &Outcome) -> Option<Server> {
+        let (TaskKind::License { row, .. }, Outcome::License(outcome)) = (&ground.task.kind, outcome) else {
+            return None;
+        };
+        let answer = match outcome {
+            LicenseOutcome::Throttled { retry_after_ms } => Answer::Throttled { retry_after_ms: *retry_after_ms },
+            LicenseOutcome::Unreachable | LicenseOutcome::ServerError | LicenseOutcome::Timeout => Answer::Failed,
+            LicenseOutcome::Licensed { .. } | LicenseOutcome::Refused { .. } | LicenseOutcome::Rejected(_) => {
+                Answer::Answered
+            }
+        };
+        let mut memory = self.memory();
+        let server = memory.server(*row, &ground.policy, ground.now)?;
+        server.answered(answer, ground.now, &ground.policy, ground.chance);
+        Some(server.clone())
+    }
+
     fn ground(&self, task_id: TaskId) -> Option<Ground> {
         let memory = self.memory();
         let task = memory.tasks.get(&task_id).filter(|task| !task.completing)?.clone();
@@ -82,6 +108,7 @@ impl Engine {
             launch: memory.launch,
             run: memory.run,
             now: self.clock.now_ms(),
+            chance: self.clock.chance(),
             policy: Arc::clone(&self.policy),
         })
     }

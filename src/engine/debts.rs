@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::lifecycle::{Context, Event, transition};
-use crate::model::{LaneId, RowId, Session};
+use crate::model::{Generation, LaneId, RowId, Session};
 use crate::store::Tx;
 
 /// The CDM has given `session_id` to the row `claimant` just now. Whoever else stood under it is proven lost; if one of
@@ -62,9 +62,14 @@ pub fn forgive(tx: &mut Tx<'_>, lane: LaneId, session_id: &str) -> Result<()> {
 /// Owes the removal of `session_id`, made for `session`, unless a row or a pending licence holds it. A row whose licence
 /// is no longer under its id holds nothing.
 pub fn owe(tx: &mut Tx<'_>, session: &Session, session_id: &str) -> Result<()> {
+    owe_bad(tx, session, session_id, None)
+}
+
+/// The same of a licence that never showed the keys which it should hold: in this generation others say nothing against its being ours.
+pub fn owe_bad(tx: &mut Tx<'_>, session: &Session, session_id: &str, bad_in: Option<Generation>) -> Result<()> {
     let held = tx.holders(session.lane, session_id)?.iter().any(|holder| !holder.standing.stale_id)
         || !tx.pending_holders(session.lane, session_id)?.is_empty();
-    if held { Ok(()) } else { tx.owe(session, session_id) }
+    if held { Ok(()) } else { tx.owe(session, session_id, bad_in) }
 }
 
 /// Removes a row; what it leaves in the CDM becomes debt, in the same transaction.

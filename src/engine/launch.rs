@@ -104,15 +104,16 @@ impl Engine {
         let job = move |tx: &mut Tx<'_>| {
             let launch = tx.insert_launch(now, &snapshot, &[])?;
             let report = observe(tx, launch, &snapshot, true)?;
-            Ok((report, tx.lanes()?, tx.debts()?))
+            Ok((report, tx.lanes()?, tx.debts()?, tx.servers()?))
         };
-        let (report, lanes, debts) = self.store.write_of_launch(job).await?;
+        let (report, lanes, debts, servers) = self.store.write_of_launch(job).await?;
         let mut memory = self.memory();
         memory.launch = report.launch_id;
         memory.run = report.launch_id << 20;
         for lane in lanes {
             memory.set_lane(lane);
         }
+        memory.servers = Arc::new(servers.into_iter().map(|server| (Arc::clone(&server.origin), server)).collect());
         memory.debts.extend(debts.into_iter().map(|debt| (debt.id, debt)));
         tracing::info!(launch = report.launch_id, changes = report.changes.len(), suspects = report.suspects, "launch");
         Ok(report)

@@ -33,7 +33,7 @@ impl Engine {
         let policy = std::sync::Arc::clone(&self.policy);
         let now = self.clock.now_ms();
         let job = move |tx: &mut Tx<'_>| {
-            let cx = Context { now, launch, run, policy: &policy };
+            let cx = Context { now, launch, run, chance: 1.0, policy: &policy };
             let mut ids = Vec::with_capacity(checked.len());
             for input in &checked {
                 ids.push(put_one(tx, input, &snapshot, cx)?);
@@ -120,6 +120,12 @@ pub(super) fn put_one(tx: &mut Tx<'_>, input: &NewSession, snapshot: &Snapshot, 
         return Ok(session.id);
     }
     let mut given_up = None;
+    let given_up_with = known.as_ref().filter(|known| is_another_download(known, input));
+    let given_up_licence =
+        given_up_with.and_then(|known| known.pending.as_ref()).map(|pending| pending.session_id.clone());
+    if given_up_licence.is_some() {
+        (session.pending, session.request_id) = (None, None);
+    }
     if let Some(key_ids) = proof_of_new_row(input) {
         if session.session_id != input.session_id {
             // The app has adopted the pending licence itself.
@@ -145,6 +151,9 @@ pub(super) fn put_one(tx: &mut Tx<'_>, input: &NewSession, snapshot: &Snapshot, 
     }
     if let Some(old) = given_up {
         owe(tx, &session, &old)?;
+    }
+    if let (Some(earlier), Some(old)) = (&known, given_up_licence) {
+        owe(tx, earlier, &old)?;
     }
     tx.index_keys(session.id, &session.key_ids)?;
     tx.index_keys(session.id, &input.key_ids)?;
@@ -253,6 +262,7 @@ pub(super) fn lane_for(tx: &mut Tx<'_>, key: &LaneKey, snapshot: &Snapshot, laun
         binding: Binding::of(snapshot, &key.key_system),
         binding_launch: launch,
         witness: None,
+        witness_found: false,
         writing: false,
         capability: None,
         capability_launch: None,

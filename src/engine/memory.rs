@@ -8,9 +8,9 @@ use super::wire::{Counters, PhaseId, TaskId};
 use crate::clock::Millis;
 use crate::model::{
     Capabilities, Capability, Connectivity, Debt, DebtId, Generation, Lane, LaneId, LaunchId, Policy, Reason, RowId,
-    SessionSummary, Snapshot, Verdict,
+    Server, ServerOrigin, SessionSummary, Snapshot, Verdict,
 };
-use crate::plan::{self, Account, LaneFacts, Scope, Urge, Work};
+use crate::plan::{self, Account, LaneFacts, Scope, Servers, Urge, Work};
 use crate::store::Change;
 
 /// One piece of work that is out with a driver.
@@ -89,6 +89,8 @@ pub struct LaneState {
     pub not_before_ms: Millis,
     pub attempts: u32,
     pub phase: Option<PhaseId>,
+    /// The licence server that the phase asks, and how many requests it makes at a time.
+    pub asks: Option<(ServerOrigin, u32)>,
     /// The window went while licences were being written.
     pub cut_off: bool,
 }
@@ -125,6 +127,8 @@ pub struct Memory {
     /// Sessions whose licence request the CDM has refused once for its changed system id.
     pub repeated: HashSet<RowId>,
     pub tasks: HashMap<TaskId, Task>,
+    /// What is known of licence servers; written down with each request and its answer.
+    pub servers: Arc<Servers>,
     pub counters: Counters,
     last_id: u64,
     retry_when_filled: HashSet<Reason>,
@@ -151,6 +155,7 @@ impl Memory {
             alone: HashMap::new(),
             repeated: HashSet::new(),
             tasks: HashMap::new(),
+            servers: Arc::default(),
             counters: Counters::default(),
             last_id: 0,
             retry_when_filled: HashSet::new(),
@@ -202,6 +207,7 @@ impl Memory {
             account: self.account.clone(),
             relicense_expired: policy.relicense_expired,
             longest_wait_ms: policy.backoff_max_ms,
+            servers: Arc::clone(&self.servers),
         }
     }
 
@@ -226,6 +232,18 @@ impl Memory {
         let known = self.urges.entry(row).or_insert(urge);
         if urge == Urge::Clicked {
             *known = urge;
+        }
+    }
+
+    /// What could not be reached may be reached now.
+    pub fn reconnected(&mut self) {
+        for server in Arc::make_mut(&mut self.servers).values_mut() {
+            server.reconnected();
+        }
+        let is_unreachable = |delay: Option<Reason>| matches!(delay, Some(Reason::Unreachable | Reason::Timeout));
+        let waits = |session: &&SessionSummary| is_unreachable(session.standing.delay);
+        for row in self.sessions.values().filter(waits).map(|session| session.id).collect::<Vec<_>>() {
+            self.set_urge(row, Urge::Retry);
         }
     }
 
@@ -363,11 +381,19 @@ impl Memory {
                     not_before_ms: 0,
                     attempts: 0,
                     phase: None,
+                    asks: None,
                     cut_off: false,
                 };
                 self.lanes.insert(state.lane.id, state);
             }
         }
+    }
+
+    /// A session's licence server, known from now on.
+    pub fn server(&mut self, row: RowId, policy: &Policy, now: Millis) -> Option<&mut Server> {
+        let origin = Arc::clone(&self.sessions.get(&row)?.server);
+        let new = || Server::new(Arc::clone(&origin), policy, now);
+        Some(Arc::make_mut(&mut self.servers).entry(Arc::clone(&origin)).or_insert_with(new))
     }
 
     /// A probe's answer that is now recorded.
@@ -390,7 +416,11 @@ impl Memory {
         }
     }
 
-    fn set_session(&mut self, session: SessionSummary) {
+    fn set_session(&mut self, mut session: SessionSummary) {
+        if let Some((origin, _)) = self.servers.get_key_value(&session.server) {
+            // One text for all of a server's sessions.
+            session.server = Arc::clone(origin);
+        }
         if !self.sessions.contains_key(&session.id) {
             self.by_content.entry(Arc::clone(&session.content_id)).or_default().push(session.id);
         }

@@ -9,7 +9,7 @@ use super::random_id::random_id;
 use super::view::{debt_session, driver_session};
 use super::wire::{Configuration, PhaseOrder, TaskOrder};
 use crate::error::{Error, Result};
-use crate::model::{Capabilities, LaneKey, Policy, RowId, Session};
+use crate::model::{Capabilities, LaneId, LaneKey, Policy, RowId, Session};
 use crate::plan::Work;
 use crate::store::Rows;
 
@@ -52,7 +52,7 @@ impl Engine {
                 let Some(first) = sessions.first() else { return self.expect_gone(asked_for).await.map(|()| None) };
                 order.phase = phase_name(work);
                 order.concurrency = match work {
-                    Work::License => usize::try_from(policy.license_concurrency).unwrap_or(1),
+                    Work::License => self.requests_at_a_time(lane),
                     Work::Check | Work::Verify => sessions.len(),
                     Work::Adopt => 1,
                 };
@@ -83,7 +83,7 @@ impl Engine {
                 debts.retain(|debt| Configuration::of(&debt.capabilities, debt.init_data_type.as_deref()) == config);
                 order.configuration = Some(config);
                 let out = debts.iter().map(|debt| {
-                    let session = Some(debt_session(debt, &key, &policy));
+                    let session = Some(debt_session(debt, &key, generation, &policy));
                     (
                         TaskKind::Release { debt: debt.id, session_id: debt.session_id.clone() },
                         TaskOrder { session, ..TaskOrder::default() },
@@ -92,16 +92,26 @@ impl Engine {
                 out.collect()
             }
         };
+        let now = self.clock.now_ms();
         let mut memory = self.memory();
         for (mut kind, task) in kinds {
             if let TaskKind::License { row, first, .. } = &mut kind {
                 *first = !memory.repeated.contains(row);
+                if let Some(server) = memory.server(*row, &policy, now) {
+                    server.begin(now, &policy);
+                }
             }
             let task_id = memory.next_id();
             memory.tasks.insert(task_id, Task { phase, lane, generation, kind, completing: false });
             order.tasks.push(TaskOrder { task_id, ..task });
         }
         Ok((!order.tasks.is_empty()).then_some(order))
+    }
+
+    fn requests_at_a_time(&self, lane: LaneId) -> usize {
+        let memory = self.memory();
+        let asks = memory.lanes.get(&lane).and_then(|lane| lane.asks.as_ref());
+        asks.map_or(1, |(_, requests)| usize::try_from(*requests).unwrap_or(1))
     }
 
     /// Rows that could not be found are those that were removed just now; if memory has one of them still, the table is damaged.

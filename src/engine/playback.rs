@@ -26,7 +26,7 @@ impl Engine {
         let now = self.clock.now_ms();
         let of_content = content.clone();
         let job = move |tx: &mut Tx<'_>| {
-            let cx = Context { now, launch, run, policy: &policy };
+            let cx = Context { now, launch, run, chance: 1.0, policy: &policy };
             let mut sessions = tx.sessions_of_content(&of_content)?;
             for session in &mut sessions {
                 if is_broken(session, shown.as_ref()) {

@@ -121,6 +121,7 @@ impl Engine {
             return;
         };
         lane.phase = None;
+        lane.asks = None;
         match failure {
             None if lane.deferred.is_none() => lane.attempts = 0,
             None => {}
@@ -159,9 +160,14 @@ impl Engine {
         self.memory().run += 1;
     }
 
+    /// Another network, or one at last: what could not be reached is tried again. What a server asked for still holds.
     pub fn set_connectivity(&self, connectivity: Connectivity, changed_location: bool) {
         let mut memory = self.memory();
+        let is_back = connectivity == Connectivity::Online && memory.connectivity != Connectivity::Online;
         memory.connectivity = connectivity;
+        if is_back || changed_location {
+            memory.reconnected();
+        }
         if changed_location {
             memory.retry_blocked(Reason::Geo);
         }

@@ -67,7 +67,7 @@ impl Engine {
         let policy = Arc::clone(&self.policy);
         let now = self.clock.now_ms();
         let job = move |tx: &mut Tx<'_>| {
-            let cx = Context { now, launch, run, policy: &policy };
+            let cx = Context { now, launch, run, chance: 1.0, policy: &policy };
             let lane = lane_for(tx, &key, &snapshot, launch)?.id;
             let on_record = tx.contents_of_lane(lane, false)?;
             let (listed, present) = compare(tx, lane, &contents)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::debts::{claim_id, forgive, owe, remove};
+use super::debts::{claim_id, forgive, owe, owe_bad, remove};
 use super::memory::{Task, TaskKind, Variant};
 use super::random_id::random_id;
 use super::wire::Counters;
@@ -36,12 +36,14 @@ pub struct Ground {
     pub launch: LaunchId,
     pub run: i64,
     pub now: Millis,
+    /// From 0 to 1: the jitter of waits.
+    pub chance: f64,
     pub policy: Arc<Policy>,
 }
 
 impl Ground {
     pub fn context(&self) -> Context<'_> {
-        Context { now: self.now, launch: self.launch, run: self.run, policy: &self.policy }
+        Context { now: self.now, launch: self.launch, run: self.run, chance: self.chance, policy: &self.policy }
     }
 
     /// The outcome under hand is proof for the generation in which its task went out.
@@ -123,17 +125,21 @@ fn probed(tx: &mut Tx<'_>, ground: &Ground, outcome: &ProbeOutcome) -> Result<Ef
     let probed_before = lane.capability_launch;
     lane.capability = Some(capability);
     lane.capability_launch = Some(ground.launch);
-    if capability == Capability::Supported && (lane.witness.is_none() || lane.witness != outcome.witness) {
+    if capability == Capability::Supported && lane.witness.is_some() && lane.witness == outcome.witness {
+        lane.witness_found = true;
+    } else if capability == Capability::Supported {
         if lane.witness.is_some() {
             tracing::warn!(lane = lane.id, "the witness is gone: the lane's storage was wiped");
             lane.generation += 1;
-            // What was removed in a launch after the last look may have been made after the wipe.
-            let is_older =
-                |debt: &&Debt| debt.lane == lane.id && probed_before.is_none_or(|launch| debt.launch <= launch);
-            for debt in tx.debts()?.iter().filter(is_older) {
+            // What was removed in a launch after the last look may have been made after the wipe. One that was never found may never
+            // have been planted.
+            let is_older = |debt: &Debt| lane.witness_found && probed_before.is_none_or(|launch| debt.launch <= launch);
+            let is_void = |debt: &&Debt| debt.lane == lane.id && (is_older(debt) || debt.key_ids.is_empty());
+            for debt in tx.debts()?.iter().filter(is_void) {
                 tx.delete_debt(debt.id)?;
             }
         }
+        lane.witness_found = false;
         let value = random_id()?;
         effects.plant_witness = Some(value.clone());
         lane.witness = Some(value);
@@ -419,15 +425,11 @@ fn save(tx: &mut Tx<'_>, session: Session, mut effects: Effects) -> Result<Effec
 fn drop_pending(tx: &mut Tx<'_>, session: &mut Session, ground: &Ground) -> Result<()> {
     if let Some(pending) = session.pending.take() {
         tx.save_session(session)?;
-        let mut owed = session.clone();
-        if pending.generation == ground.task.generation {
-            // It never showed the keys that it should hold, so others say nothing against its being ours.
-            owed.key_ids.clear();
-        } else if owed.key_ids.is_empty() {
-            // Its id may be another's by now, and nothing would tell.
-            return Ok(());
+        let is_of_now = pending.generation == ground.task.generation;
+        // Since an update its id may be another's; where nothing would tell, it is left alone.
+        if is_of_now || !session.key_ids.is_empty() || !session.named_key_ids().is_empty() {
+            owe_bad(tx, session, &pending.session_id, Some(pending.generation))?;
         }
-        owe(tx, &owed, &pending.session_id)?;
     }
     Ok(())
 }

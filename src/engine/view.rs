@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::memory::Memory;
 use super::wire::DriverSession;
 use crate::clock::Millis;
-use crate::model::{Debt, LaneKey, Policy, Session, State, StoredSession};
+use crate::model::{Debt, Generation, LaneKey, Policy, Session, State, StoredSession};
 use crate::plan;
 
 /// `None`: the lane is not known (yet), so neither is whether the session may be trusted.
@@ -58,7 +58,10 @@ pub fn driver_session(session: &Session, session_id: &str, lane: &LaneKey, polic
     }
 }
 
-pub fn debt_session(debt: &Debt, lane: &LaneKey, policy: &Policy) -> DriverSession {
+/// `generation`: the lane's.
+pub fn debt_session(debt: &Debt, lane: &LaneKey, generation: Generation, policy: &Policy) -> DriverSession {
+    // Whatever keys a bad licence shows, it is ours to remove.
+    let key_ids = if debt.bad_in == Some(generation) { Vec::new() } else { debt.key_ids.clone() };
     DriverSession {
         content_id: None,
         lane: lane.clone(),
@@ -67,7 +70,7 @@ pub fn debt_session(debt: &Debt, lane: &LaneKey, policy: &Policy) -> DriverSessi
         account: None,
         init_data_type: debt.init_data_type.clone(),
         init_data: None,
-        key_ids: debt.key_ids.clone(),
+        key_ids,
         license_url: None,
         capabilities: debt.capabilities.clone(),
         rules: crate::model::Rules::default(),

@@ -19,6 +19,8 @@ pub struct Poll {
     pub running: usize,
     /// Sessions with work that is out or could run now.
     pub remaining: usize,
+    /// Of these, those that only wait for their turn at a licence server.
+    pub paced: usize,
     /// Sessions that are not trusted and cannot be worked on now.
     pub deferred: usize,
     /// Sessions in unsupported lanes.

@@ -30,6 +30,8 @@ pub struct Context<'a> {
     pub launch: LaunchId,
     /// Counts runs across launches: a strike counts once in each.
     pub run: i64,
+    /// From 0 to 1: the jitter of a wait after a failed request.
+    pub chance: f64,
     pub policy: &'a Policy,
 }
 
@@ -119,7 +121,7 @@ pub fn transition(from: &Standing, event: &Event, cx: Context<'_>) -> Result<Tra
         // A renewal ahead that fails leaves the licence that is there.
         (Active, Event::Refused(refusal)) => delayed(from, refusal.reason(), None, cx),
         (Active, Event::BadLicense(reason)) => delayed(from, *reason, None, cx),
-        (Active, Event::Delayed { reason, retry_after_ms }) => delayed(from, *reason, *retry_after_ms, cx),
+        (Active, Event::Delayed { reason, retry_after_ms }) => undelivered(from, *reason, *retry_after_ms, cx),
 
         // Open elsewhere under the id that is still ours: the licence is there, and another would be paid for twice.
         (Lost | State::Expired, Event::Checked { judgement: Later(Reason::InUse), .. }) if !from.stale_id => {
@@ -146,7 +148,7 @@ pub fn transition(from: &Standing, event: &Event, cx: Context<'_>) -> Result<Tra
             to(standing, Next::Later)
         }
         (Lost | State::Expired | Blocked, Event::Delayed { reason, retry_after_ms }) => {
-            delayed(from, *reason, *retry_after_ms, cx)
+            undelivered(from, *reason, *retry_after_ms, cx)
         }
         (Lost | State::Expired | Blocked, Event::BadLicense(reason)) => {
             let blocked = Standing { state: Blocked, reason: Some(*reason), ..from.clone() };
@@ -199,11 +201,16 @@ fn lost(from: &Standing, reason: Reason, checked_generation: Generation) -> Tran
 }
 
 fn delayed(from: &Standing, reason: Reason, retry_after_ms: Option<Millis>, cx: Context<'_>) -> Transition {
+    undelivered(from, reason, retry_after_ms, Context { chance: 1.0, ..cx })
+}
+
+/// A licence did not come. Many installs ask the same server, so each waits for a time of its own.
+fn undelivered(from: &Standing, reason: Reason, retry_after_ms: Option<Millis>, cx: Context<'_>) -> Transition {
     let attempts = from.attempts.saturating_add(1);
     let standing = Standing {
         delay: Some(reason),
         attempts,
-        next_attempt_at_ms: Some(cx.policy.retry_at(cx.now, attempts, retry_after_ms)),
+        next_attempt_at_ms: Some(cx.policy.jittered_retry_at(cx.now, attempts, retry_after_ms, cx.chance)),
         ..from.clone()
     };
     to(standing, Next::Later)

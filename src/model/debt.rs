@@ -1,6 +1,6 @@
 //! Release debt: an old session id still to be removed from the CDM.
 
-use super::{Capabilities, DebtId, KeyId, LaneId, LaunchId};
+use super::{Capabilities, DebtId, Generation, KeyId, LaneId, LaunchId};
 use crate::clock::Millis;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,8 +11,10 @@ pub struct Debt {
     pub session_id: String,
     pub capabilities: Capabilities,
     pub init_data_type: Option<String>,
-    /// What the licence showed: a session with none of them is somebody else's by now.
+    /// What the licence shows: a session with none of them is somebody else's by now.
     pub key_ids: Vec<KeyId>,
+    /// The generation in which its id is ours whatever keys it shows: the licence was a bad one.
+    pub bad_in: Option<Generation>,
     /// The launch in which it was made.
     pub launch: LaunchId,
     pub attempts: u32,

@@ -58,6 +58,8 @@ pub struct Lane {
     pub binding_launch: LaunchId,
     /// The random value we planted in the lane's own web storage; `None`: never probed.
     pub witness: Option<String>,
+    /// A probe has found it: it was planted.
+    pub witness_found: bool,
     /// A phase that writes licences was begun and not ended: cut off there, a CDM may have lost its list of all of them.
     pub writing: bool,
     /// The last answer of a probe, and the launch that got it.

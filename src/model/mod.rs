@@ -8,6 +8,7 @@ mod lane;
 mod outcome;
 mod platform;
 mod policy;
+mod server;
 mod session;
 mod verdict;
 mod version;
@@ -27,6 +28,7 @@ pub use outcome::{
 };
 pub use platform::{Cdm, Change, Launch, OsInfo, PartialPlatform, PlatformInfo, Snapshot};
 pub use policy::{Mode, Policy};
+pub use server::{Server, ServerOrigin, server_origin};
 pub use session::{
     Capabilities, MediaCapability, Pending, PendingSummary, Proof, Rules, Session, SessionSummary, Stage, Standing,
     StoredSession, Strike,

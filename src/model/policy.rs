@@ -19,6 +19,10 @@ pub struct Policy {
     pub batch_size: u32,
     /// Licence requests in parallel inside a lane's one MediaKeys.
     pub license_concurrency: u32,
+    /// Licence requests a second with which a server that is not known yet is asked; more, as long as it bears them.
+    pub license_rate_per_s: f64,
+    /// The most licence requests a second.
+    pub license_rate_max_per_s: f64,
     /// How long a loaded session may show no key status before it counts as hollow.
     pub key_status_wait_ms: Millis,
     /// How long a phase may wait for the origin's lock and for its MediaKeys.
@@ -47,6 +51,8 @@ impl Default for Policy {
             mode: Mode::Repair,
             batch_size: 25,
             license_concurrency: 4,
+            license_rate_per_s: 10.0,
+            license_rate_max_per_s: 100.0,
             key_status_wait_ms: 2_000,
             start_phase_timeout_ms: 60_000,
             task_timeout_ms: 30_000,
@@ -68,6 +74,15 @@ impl Policy {
         for (field, value, max) in counts {
             if !(1..=max).contains(&value) {
                 return Err(Error::invalid(field, format!("a whole number from 1 to {max}")));
+            }
+        }
+        let rates = [
+            ("licenseRatePerS", self.license_rate_per_s, self.license_rate_max_per_s),
+            ("licenseRateMaxPerS", self.license_rate_max_per_s, 1_000.0),
+        ];
+        for (field, value, max) in rates {
+            if !(0.1..=max).contains(&value) {
+                return Err(Error::invalid(field, format!("requests a second, from 0.1 to {max}")));
             }
         }
         let durations = [
@@ -97,11 +112,17 @@ impl Policy {
     /// When to try again after a failure that the server may have dated. Never beyond `backoff_max_ms`, so that no
     /// clock and no server can postpone work for years.
     pub fn retry_at(&self, now: Millis, attempts: u32, retry_after_ms: Option<Millis>) -> Millis {
+        self.jittered_retry_at(now, attempts, retry_after_ms, 1.0)
+    }
+
+    /// The same with full jitter: some part (`chance`, from 0 to 1) of the wait; up to a quarter longer than what a server asked for.
+    /// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>)
+    pub fn jittered_retry_at(&self, now: Millis, attempts: u32, retry_after_ms: Option<Millis>, chance: f64) -> Millis {
         let wait = match retry_after_ms {
-            Some(asked) if asked > 0 => asked.min(self.backoff_max_ms),
+            Some(asked) if asked > 0 => asked as f64 * (1.25 - 0.25 * chance),
             // "At once" from a server that has just refused is no answer.
-            _ => self.backoff_ms(attempts),
+            _ => (self.backoff_ms(attempts) as f64 * chance).max(1.0),
         };
-        now.saturating_add(wait)
+        now.saturating_add((wait as Millis).min(self.backoff_max_ms))
     }
 }

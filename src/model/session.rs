@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::words::words;
-use super::{Generation, KeyId, LaneId, LaneKey, LaunchId, Reason, RowId, State, named_key_ids};
+use super::{
+    Generation, KeyId, LaneId, LaneKey, LaunchId, Reason, RowId, ServerOrigin, State, named_key_ids, server_origin,
+};
 use crate::clock::Millis;
 
 /// When the CDM last showed the keys.
@@ -192,6 +194,7 @@ impl Session {
             missing: self.missing_launch.is_some(),
             renewable: self.renewable(),
             last_played_at_ms: self.last_played_at_ms,
+            server: server_origin(self.license_url.as_deref()).into(),
             standing: self.standing.clone(),
             pending: self.pending.as_ref().map(Pending::summary),
         }
@@ -211,6 +214,8 @@ pub struct SessionSummary {
     pub missing: bool,
     pub renewable: bool,
     pub last_played_at_ms: Option<Millis>,
+    /// Who is asked for its licence.
+    pub server: ServerOrigin,
     pub standing: Standing,
     pub pending: Option<PendingSummary>,
 }

@@ -1,8 +1,12 @@
 //! What a stored session needs next, and when.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use crate::clock::Millis;
 use crate::model::{
-    Capability, Connectivity, Generation, LaneId, LaneKey, LaunchId, Mode, Reason, SessionSummary, Stage, State,
+    Capability, Connectivity, Generation, LaneId, LaneKey, LaunchId, Mode, Reason, Server, ServerOrigin,
+    SessionSummary, Stage, State,
 };
 
 /// Work on one stored session, in the order in which a lane does it: what was paid for first, then checks, which
@@ -62,7 +66,11 @@ pub struct Scope {
     pub relicense_expired: bool,
     /// The longest wait there is: a moment beyond it was dated by a clock that has been set since.
     pub longest_wait_ms: Millis,
+    /// Those that are known.
+    pub servers: Arc<Servers>,
 }
+
+pub type Servers = HashMap<ServerOrigin, Server>;
 
 /// That somebody wants this session now: waits that no server asked for are skipped, once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +159,19 @@ pub fn due(session: &SessionSummary, lane: &LaneFacts, scope: &Scope, urge: Urge
         State::Lost | State::Blocked | State::Expired if offline => return Due::WhenOnline(Work::License),
         State::Lost | State::Blocked | State::Expired => Work::License,
     };
-    at(standing.next_attempt_at_ms, standing.delay, work, scope, urge)
+    match at(standing.next_attempt_at_ms, standing.delay, work, scope, urge) {
+        Due::Now(Work::License) => server_at(session, scope, clicked),
+        due => due,
+    }
+}
+
+/// A licence server that asked for patience, or does not answer, is left alone with all its titles.
+fn server_at(session: &SessionSummary, scope: &Scope, clicked: bool) -> Due {
+    let server = scope.servers.get(&session.server);
+    match server.and_then(|server| server.closed_until(scope.now, scope.longest_wait_ms, clicked)) {
+        Some(until) => Due::At(until, Work::License),
+        None => Due::Now(Work::License),
+    }
 }
 
 fn at(next_attempt_at_ms: Option<Millis>, delay: Option<Reason>, work: Work, scope: &Scope, urge: Urge) -> Due {

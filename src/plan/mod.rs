@@ -3,11 +3,13 @@
 mod binding;
 mod catalogue;
 mod due;
+mod server;
 mod verdict;
 
 pub use binding::{Observed, observe, observes_cdm};
 pub use catalogue::{CataloguePlan, Listed, compare_with_catalogue};
-pub use due::{Account, Due, LaneFacts, Scope, Urge, Work, due, is_trusted, still_to_come};
+pub use due::{Account, Due, LaneFacts, Scope, Servers, Urge, Work, due, is_trusted, still_to_come};
+pub use server::Answer;
 pub use verdict::verdict;
 
 #[cfg(test)]

@@ -3,4 +3,5 @@
 mod due;
 mod fixtures;
 mod observe;
+mod server;
 mod verdict;

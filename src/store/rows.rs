@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, named_params, params}
 use super::codec::{Sql, damaged, json, optional_word, proof, word};
 use crate::error::Result;
 use crate::model::{
-    Debt, DebtId, Generation, KeyId, Lane, LaneId, LaneKey, Launch, LaunchId, Pending, PendingSummary, RowId, Session,
-    SessionSummary, Standing, Strike,
+    Debt, DebtId, Generation, KeyId, Lane, LaneId, LaneKey, Launch, LaunchId, Pending, PendingSummary, RowId, Server,
+    Session, SessionSummary, Standing, Strike, server_origin,
 };
 
 pub struct Rows<'c> {
@@ -104,7 +104,7 @@ impl<'c> Rows<'c> {
 
     fn summaries(&self, condition: &str, parameters: impl Params) -> Result<Vec<SessionSummary>> {
         let sql = format!(
-            "SELECT id, lane, content_id, session.session_id, account, canary, last_played_at_ms,
+            "SELECT id, lane, content_id, session.session_id, account, canary, last_played_at_ms, license_url,
                     init_data IS NOT NULL AND init_data_type IS NOT NULL AS renewable,
                     state, reason, session.delay, session.proven_generation, session.proven_launch,
                     session.proven_at_ms, session.expiration_ms, strike_run, strike_at_ms, session.attempts,
@@ -185,6 +185,11 @@ impl<'c> Rows<'c> {
         let sql = "SELECT * FROM lane_row WHERE origin = ?1 AND partition = ?2 AND key_system = ?3";
         let mut statement = self.connection.prepare_cached(sql)?;
         Ok(statement.query_row([&key.origin, &key.partition, &key.key_system], lane).optional()?)
+    }
+
+    pub fn servers(&self) -> Result<Vec<Server>> {
+        let mut statement = self.connection.prepare_cached("SELECT * FROM server_row")?;
+        Ok(statement.query_map([], server)?.collect::<Sql<_>>()?)
     }
 
     /// The newest launches first.
@@ -283,6 +288,7 @@ fn summary(row: &Row<'_>) -> Sql<SessionSummary> {
         missing: row.get::<_, Option<LaunchId>>("missing_launch")?.is_some(),
         renewable: row.get("renewable")?,
         last_played_at_ms: row.get("last_played_at_ms")?,
+        server: server_origin(row.get::<_, Option<String>>("license_url")?.as_deref()).into(),
         standing: standing(row)?,
         pending: None::<PendingSummary>,
     })
@@ -301,6 +307,7 @@ fn lane(row: &Row<'_>) -> Sql<Lane> {
         binding: json(row, "binding")?,
         binding_launch: row.get("binding_launch")?,
         witness: row.get("witness")?,
+        witness_found: row.get("witness_found")?,
         writing: row.get("writing")?,
         capability: optional_word(row, "capability")?,
         capability_launch: row.get("capability_launch")?,
@@ -317,9 +324,24 @@ fn debt(row: &Row<'_>) -> Sql<Debt> {
         capabilities: json(row, "capabilities")?,
         init_data_type: row.get("init_data_type")?,
         key_ids: json(row, "key_ids")?,
+        bad_in: row.get("bad_in")?,
         launch: row.get("launch")?,
         attempts: row.get("attempts")?,
         next_attempt_at_ms: row.get("next_attempt_at_ms")?,
+    })
+}
+
+fn server(row: &Row<'_>) -> Sql<Server> {
+    intact(row)?;
+    Ok(Server {
+        origin: row.get::<_, String>("origin")?.into(),
+        rate_per_s: row.get("rate_per_s")?,
+        ceiling_per_s: row.get("ceiling_per_s")?,
+        tokens: row.get("tokens")?,
+        at_ms: row.get("at_ms")?,
+        not_before_ms: row.get("not_before_ms")?,
+        is_its_word: row.get("is_its_word")?,
+        failures: row.get("failures")?,
     })
 }
 

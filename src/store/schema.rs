@@ -43,6 +43,7 @@ CREATE TABLE lane (
     binding            TEXT NOT NULL,
     binding_launch     INTEGER NOT NULL,
     witness            TEXT,
+    witness_found      INTEGER NOT NULL DEFAULT 0,
     writing            INTEGER NOT NULL DEFAULT 0,
     capability         TEXT,
     capability_launch  INTEGER,
@@ -122,16 +123,28 @@ CREATE TABLE debt (
     capabilities        TEXT NOT NULL,
     init_data_type      TEXT,
     key_ids             TEXT NOT NULL,
+    bad_in              INTEGER,
     launch              INTEGER NOT NULL,
     attempts            INTEGER NOT NULL,
     next_attempt_at_ms  INTEGER,
     checksum            INTEGER,
     UNIQUE (lane, session_id)
 );
+CREATE TABLE server (
+    origin         TEXT PRIMARY KEY,
+    rate_per_s     REAL NOT NULL,
+    ceiling_per_s  REAL,
+    tokens         REAL NOT NULL,
+    at_ms          INTEGER NOT NULL,
+    not_before_ms  INTEGER,
+    is_its_word    INTEGER NOT NULL,
+    failures       INTEGER NOT NULL,
+    checksum       INTEGER
+);
 ";
 
 /// The tables with the columns that their rows are known by. Rows of later ones belong to rows of earlier ones.
-pub const TABLES: [(&str, &str); 7] = [
+pub const TABLES: [(&str, &str); 8] = [
     ("meta", "id"),
     ("launch", "id"),
     ("lane", "id"),
@@ -139,6 +152,7 @@ pub const TABLES: [(&str, &str); 7] = [
     ("session_key", "key_id, session"),
     ("pending", "session"),
     ("debt", "id"),
+    ("server", "origin"),
 ];
 
 /// Opens a database that is ours and looks as it should; its rows are looked at when they are read. Another's or a newer one is

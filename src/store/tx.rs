@@ -10,7 +10,8 @@ use super::rows::Rows;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{
-    Change as PlatformChange, Debt, DebtId, KeyId, Lane, LaneId, LaunchId, RowId, Session, SessionSummary, Snapshot,
+    Change as PlatformChange, Debt, DebtId, Generation, KeyId, Lane, LaneId, LaunchId, RowId, Server, Session,
+    SessionSummary, Snapshot,
 };
 
 /// What a commit changed.
@@ -188,7 +189,7 @@ impl<'c> Tx<'c> {
     pub fn save_lane(&mut self, lane: &Lane) -> Result<()> {
         self.lanes.insert(lane.id);
         let sql = "UPDATE lane SET generation = ?2, binding = ?3, binding_launch = ?4, witness = ?5, capability = ?6,
-            capability_launch = ?7, writing = ?8 WHERE id = ?1";
+            capability_launch = ?7, writing = ?8, witness_found = ?9 WHERE id = ?1";
         self.connection.prepare_cached(sql)?.execute(params![
             lane.id,
             lane.generation,
@@ -198,23 +199,26 @@ impl<'c> Tx<'c> {
             lane.capability.map(|capability| capability.as_str()),
             lane.capability_launch,
             lane.writing,
+            lane.witness_found,
         ])?;
         Ok(())
     }
 
     /// Notes that `session_id`, a licence made for `session`, is to be removed from the CDM. One that is already owed
     /// stays as it is.
-    pub fn owe(&mut self, session: &Session, session_id: &str) -> Result<()> {
+    pub fn owe(&mut self, session: &Session, session_id: &str, bad_in: Option<Generation>) -> Result<()> {
         let sql =
-            "INSERT INTO debt (lane, content_id, session_id, capabilities, init_data_type, key_ids, launch, attempts)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, coalesce((SELECT max(id) FROM launch), 0), 0) ON CONFLICT DO NOTHING";
+            "INSERT INTO debt (lane, content_id, session_id, capabilities, init_data_type, key_ids, bad_in, launch, attempts)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, coalesce((SELECT max(id) FROM launch), 0), 0) ON CONFLICT DO NOTHING";
+        let key_ids = if session.key_ids.is_empty() { session.named_key_ids() } else { session.key_ids.clone() };
         let inserted = self.connection.prepare_cached(sql)?.execute(params![
             session.lane,
             session.content_id,
             session_id,
             to_json(&session.capabilities),
             session.init_data_type,
-            to_json(&session.key_ids),
+            to_json(&key_ids),
+            bad_in,
         ])?;
         if inserted > 0 {
             self.debts.insert(self.connection.last_insert_rowid());
@@ -236,12 +240,29 @@ impl<'c> Tx<'c> {
         Ok(())
     }
 
+    pub fn save_server(&mut self, server: &Server) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO server (origin, rate_per_s, ceiling_per_s, tokens, at_ms, not_before_ms, is_its_word,
+            failures) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        self.connection.prepare_cached(sql)?.execute(params![
+            &*server.origin,
+            server.rate_per_s,
+            server.ceiling_per_s,
+            server.tokens,
+            server.at_ms,
+            server.not_before_ms,
+            server.is_its_word,
+            server.failures,
+        ])?;
+        Ok(())
+    }
+
     /// Deletes everything but one launch.
     pub fn erase_all(&mut self, except: LaunchId) -> Result<()> {
         self.sessions.extend(self.ids("session")?);
         self.debts.extend(self.ids("debt")?);
         self.lanes.extend(self.ids("lane")?);
-        self.connection.execute_batch("DELETE FROM session; DELETE FROM debt; DELETE FROM lane;")?;
+        self.connection
+            .execute_batch("DELETE FROM session; DELETE FROM debt; DELETE FROM lane; DELETE FROM server;")?;
         self.connection.execute("DELETE FROM launch WHERE id <> ?1", [except])?;
         Ok(())
     }

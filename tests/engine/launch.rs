@@ -180,6 +180,10 @@ async fn a_check_that_went_out_before_a_new_generation_proves_nothing_in_it() {
 #[tokio::test]
 async fn a_missing_witness_starts_a_generation_and_drops_the_debts() {
     let mut app = App::with_contents(&["a", "b"]).await;
+    // One that no probe has ever found may never have been planted.
+    app.reopen().await;
+    let probe = app.next("probe").await;
+    app.serve(&probe).await;
     app.engine.remove_content("b".to_owned()).await.expect("removed");
     app.reopen().await;
     app.cdm.wipe();

@@ -14,7 +14,7 @@ pub fn key(n: u8) -> KeyId {
 }
 
 pub fn cx(policy: &Policy) -> Context<'_> {
-    Context { now: NOW, launch: LAUNCH, run: RUN, policy }
+    Context { now: NOW, launch: LAUNCH, run: RUN, chance: 1.0, policy }
 }
 
 pub fn proof(generation: i64) -> Proof {
@@ -58,6 +58,7 @@ pub fn summary(standing: &Standing) -> SessionSummary {
         account: None,
         canary: false,
         last_played_at_ms: None,
+        server: "".into(),
         standing: standing.clone(),
         pending: None,
     }

@@ -94,7 +94,7 @@ proptest! {
                 Step::NewRun => run += 1,
                 Step::Wait(ms) => now += ms,
                 Step::Event(event) => {
-                    if let Ok(done) = transition(&standing, &event, Context { now, launch, run, policy: &policy }) {
+                    if let Ok(done) = transition(&standing, &event, Context { now, launch, run, chance: 1.0, policy: &policy }) {
                         standing = done.standing;
                         proven_in = proof_by(&event).unwrap_or(proven_in);
                     }
@@ -105,6 +105,7 @@ proptest! {
                 now, launch, connectivity: Connectivity::Online, mode: Mode::Repair, relicense_expired: true,
                 longest_wait_ms: policy.backoff_max_ms,
                 account: crate::plan::Account::Any,
+        servers: std::sync::Arc::default(),
             };
             if is_trusted(&summary(&standing), &facts, &scope) {
                 prop_assert_eq!(proven_in, Some(generation), "{:?}", standing);
@@ -127,7 +128,7 @@ proptest! {
                 Step::Wait(ms) => now += ms,
                 Step::NewGeneration => {}
                 Step::Event(event) => {
-                    if let Ok(done) = transition(&standing, &event, Context { now, launch: 1, run, policy: &policy }) {
+                    if let Ok(done) = transition(&standing, &event, Context { now, launch: 1, run, chance: 1.0, policy: &policy }) {
                         standing = done.standing;
                     }
                     let at = standing.next_attempt_at_ms;
@@ -140,7 +141,7 @@ proptest! {
     #[test]
     fn an_unknown_event_changes_nothing_and_a_known_one_is_the_same_twice(event in event(), from in event()) {
         let policy = Policy::default();
-        let cx = Context { now: NOW, launch: 1, run: 1, policy: &policy };
+        let cx = Context { now: NOW, launch: 1, run: 1, chance: 1.0, policy: &policy };
         let start = transition(&Standing::unproven(None), &from, cx).map(|done| done.standing);
         let start = start.unwrap_or_else(|_| Standing::unproven(None));
         let copy = start.clone();

@@ -22,6 +22,7 @@ fn scope(now: i64) -> Scope {
         relicense_expired: true,
         longest_wait_ms: Policy::default().backoff_max_ms,
         account: crate::plan::Account::Any,
+        servers: std::sync::Arc::default(),
     }
 }
 

@@ -20,6 +20,7 @@ pub fn scope() -> Scope {
         relicense_expired: true,
         longest_wait_ms: crate::model::Policy::default().backoff_max_ms,
         account: crate::plan::Account::Any,
+        servers: std::sync::Arc::default(),
     }
 }
 
@@ -71,6 +72,7 @@ pub fn session(standing: Standing) -> SessionSummary {
         account: None,
         canary: false,
         last_played_at_ms: None,
+        server: "".into(),
         standing,
         pending: None,
     }

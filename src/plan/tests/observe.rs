@@ -35,6 +35,7 @@ fn lane(snapshot: &Snapshot) -> Lane {
         binding: Binding::of(snapshot, KEY_SYSTEM),
         binding_launch: BEFORE,
         witness: None,
+        witness_found: false,
         writing: false,
         capability: None,
         capability_launch: None,

@@ -169,7 +169,7 @@ async fn the_observer_hears_of_a_removal() {
     let removed = store.write(move |tx| {
         let session = tx.session(id)?.ok_or(Error::NotFound)?;
         tx.delete_session(id)?;
-        tx.owe(&session, "old")
+        tx.owe(&session, "old", None)
     });
     removed.await.expect("removed");
     let told = told.lock().expect("the observer does not panic");

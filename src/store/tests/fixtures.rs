@@ -47,6 +47,7 @@ pub fn lane() -> Lane {
         },
         binding_launch: 1,
         witness: None,
+        witness_found: false,
         writing: false,
         capability: None,
         capability_launch: None,

@@ -56,7 +56,7 @@ async fn put(store: &Store, lane: i64, prefix: &'static str) -> Vec<Session> {
             session.metadata = Some(serde_json::json!({ "note": "x".repeat(n * 20) }));
             session.pending = (n == 3).then(|| Pending::journalled(format!("{prefix} pending"), 1));
             session.id = tx.insert_session(&session)?;
-            tx.owe(&session, &format!("{prefix} debt {n}"))?;
+            tx.owe(&session, &format!("{prefix} debt {n}"), None)?;
             all.push(session);
         }
         Ok(all)

@@ -157,6 +157,7 @@ async fn a_lane_with_every_field_set_is_read_as_it_was_saved() {
         },
         binding_launch: 6,
         witness: Some("witness".to_owned()),
+        witness_found: true,
         writing: true,
         capability: Some(Capability::Unavailable),
         capability_launch: Some(7),
@@ -178,7 +179,7 @@ async fn debts_and_launches_are_read_as_they_were_saved() {
     let store = open(directory.path()).expect("a store");
     let lane = stored_lane(&store).await;
     let owed = full(0, lane);
-    store.write(move |tx| tx.owe(&owed, "old")).await.expect("owed");
+    store.write(move |tx| tx.owe(&owed, "old", Some(3))).await.expect("owed");
     let debts = store.read(|rows| rows.debts()).expect("read");
     let [debt] = &debts[..] else {
         assert_eq!(debts.len(), 1);
@@ -195,7 +196,7 @@ async fn debts_and_launches_are_read_as_they_were_saved() {
     let again = full(0, lane);
     let saved = store.write(move |tx| {
         tx.save_debt(&failed)?;
-        tx.owe(&again, "old")
+        tx.owe(&again, "old", None)
     });
     saved.await.expect("saved");
     assert_eq!(

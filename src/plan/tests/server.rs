@@ -1,0 +1,134 @@
+//! How quickly a licence server is asked: a model of one that bears so much and no more, and its words.
+
+use proptest::prelude::*;
+
+use super::fixtures::NOW;
+use crate::clock::Millis;
+use crate::model::{Policy, Server};
+use crate::plan::Answer;
+
+fn server(policy: &Policy) -> Server {
+    Server::new("https://license.example".into(), policy, NOW)
+}
+
+struct Run {
+    requests: u32,
+    rejected: u32,
+    took_ms: Millis,
+}
+
+/// Licenses `sessions` at a server that answers `capacity` requests in any second, and asks for a second's patience beyond that.
+fn run(sessions: u32, capacity: usize) -> Run {
+    let policy = Policy::default();
+    let mut server = server(&policy);
+    let mut accepted: Vec<Millis> = Vec::new();
+    let (mut now, mut run, mut left) = (NOW, Run { requests: 0, rejected: 0, took_ms: 0 }, sessions);
+    while left > 0 {
+        let begin = server.may_begin(now, &policy).min(left).min(policy.license_concurrency);
+        for _ in 0..begin {
+            server.begin(now, &policy);
+            run.requests += 1;
+            let is_busy = accepted.iter().filter(|at| now - **at < 1_000).count() >= capacity;
+            if is_busy {
+                run.rejected += 1;
+                server.answered(Answer::Throttled { retry_after_ms: Some(1_000) }, now, &policy, 1.0);
+            } else {
+                accepted.push(now);
+                left -= 1;
+                server.answered(Answer::Answered, now, &policy, 1.0);
+            }
+        }
+        now = if begin == 0 { server.next_at(now, &policy) } else { now + 10 };
+    }
+    run.took_ms = now - NOW;
+    run
+}
+
+#[test]
+fn a_server_is_asked_as_much_as_it_bears_and_hardly_more() {
+    for capacity in [5, 20, 100] {
+        let run = run(1_000, capacity);
+        let fastest_ms = 1_000_000 / Millis::try_from(capacity).expect("small");
+        assert!(run.requests <= 1_050, "{} requests at {capacity}/s", run.requests);
+        assert!(run.took_ms * 10 <= fastest_ms * 13, "{} ms at {capacity}/s", run.took_ms);
+    }
+}
+
+#[test]
+fn a_library_of_fifty_is_ready_in_seconds() {
+    let run = run(50, 1_000);
+    assert!(run.took_ms < 3_000, "{} ms", run.took_ms);
+    assert_eq!(run.rejected, 0);
+}
+
+#[test]
+fn its_word_holds_for_a_click_and_our_doubt_does_not() {
+    let policy = Policy::default();
+    let mut asked = server(&policy);
+    asked.answered(Answer::Throttled { retry_after_ms: Some(7_000) }, NOW, &policy, 1.0);
+    assert_eq!(
+        (asked.may_begin(NOW, &policy), asked.closed_until(NOW, policy.backoff_max_ms, true)),
+        (0, Some(NOW + 7_000))
+    );
+    asked.answered(Answer::Answered, NOW + 10, &policy, 1.0);
+    assert_eq!(asked.may_begin(NOW + 6_999, &policy), 0, "an answer that was under way takes nothing back");
+    assert!(asked.may_begin(NOW + 7_000, &policy) > 0);
+
+    let mut down = server(&policy);
+    for _ in 0..5 {
+        assert!(down.may_begin(NOW, &policy) > 0);
+        down.answered(Answer::Failed, NOW, &policy, 1.0);
+    }
+    assert_eq!((down.may_begin(NOW, &policy), down.closed_until(NOW, policy.backoff_max_ms, true)), (0, None));
+    let later = NOW + policy.backoff_base_ms;
+    assert_eq!(down.may_begin(later, &policy), 1, "one request finds out whether it is back");
+    down.answered(Answer::Answered, later, &policy, 1.0);
+    assert!(down.may_begin(later, &policy) > 1);
+}
+
+#[test]
+fn another_network_ends_our_doubt_and_not_its_word() {
+    let policy = Policy::default();
+    let mut down = server(&policy);
+    (0..9).for_each(|_| down.answered(Answer::Failed, NOW, &policy, 1.0));
+    down.reconnected();
+    assert!(down.may_begin(NOW, &policy) > 0);
+    down.answered(Answer::Throttled { retry_after_ms: Some(60_000) }, NOW, &policy, 1.0);
+    down.reconnected();
+    assert_eq!(down.may_begin(NOW, &policy), 0);
+}
+
+#[test]
+fn what_was_learnt_long_ago_is_forgotten_but_not_what_it_asked_for() {
+    let policy = Policy::default();
+    let mut known = server(&policy);
+    known.answered(Answer::Throttled { retry_after_ms: Some(1_000) }, NOW, &policy, 1.0);
+    assert!(known.ceiling_per_s.is_some());
+    known.begin(NOW + 2 * 86_400_000, &policy);
+    assert_eq!((known.ceiling_per_s, known.rate_per_s), (None, policy.license_rate_per_s));
+}
+
+proptest! {
+    /// Whatever happens, and wherever clocks are set to: no wait is longer than the longest, and a request may begin after it.
+    #[test]
+    fn no_server_is_left_alone_for_ever(
+        steps in proptest::collection::vec((0..4u8, -100_000_000i64..100_000_000, proptest::option::of(0..i64::MAX / 2), 0.0..=1.0f64), 0..40)
+    ) {
+        let policy = Policy::default();
+        let mut server = server(&policy);
+        let mut now = NOW;
+        for (what, later, retry_after_ms, chance) in steps {
+            now += later;
+            match what {
+                0 => server.begin(now, &policy),
+                1 => server.answered(Answer::Answered, now, &policy, chance),
+                2 => server.answered(Answer::Throttled { retry_after_ms }, now, &policy, chance),
+                _ => server.answered(Answer::Failed, now, &policy, chance),
+            }
+            prop_assert!(server.next_at(now, &policy) > now);
+            prop_assert!(server.next_at(now, &policy) <= now + policy.backoff_max_ms + 3_600_000);
+            prop_assert!(server.rate_per_s <= policy.license_rate_max_per_s && server.rate_per_s > 0.0);
+        }
+        prop_assert!(server.may_begin(server.next_at(now, &policy), &policy) > 0);
+    }
+}
