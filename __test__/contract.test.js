@@ -69,6 +69,7 @@ describe('a store', () => {
         atMs: expect.any(Number),
         platform: expect.objectContaining({ electron: '29.1.6', arch: 'arm64' }),
         changes: [{ component: 'arch', from: 'x86_64', to: 'arm64', kind: 'change' }],
+        evidence: [],
       });
       expect(history[0].atMs).toBeGreaterThanOrEqual(before);
       expect(JSON.stringify(history)).not.toContain(PLATFORM.machine);
@@ -244,7 +245,7 @@ describe('a store', () => {
       release: async () => ({ kind: 'released' }),
     };
     const counts = { checked: 0, proven: 0, lost: 0, licensed: 0, adopted: 0, blocked: 0, released: 0, licenseRequests: 0 };
-    const nothing = { ...counts, unsupported: 0, deferred: 0, nextAttemptAt: null, durationMs: expect.any(Number) };
+    const nothing = { ...counts, unsupported: 0, deferred: 0, heldBack: 0, nextAttemptAt: null, durationMs: expect.any(Number) };
     const suspect = () => input('a', { initDataType: 'cenc', initData: psshOf('a') });
 
     test('is reported', async () => {

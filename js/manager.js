@@ -243,14 +243,18 @@ class OfflineSessions extends EventEmitter {
   /**
    * Checks every suspect session and licenses again what is lost, until nothing more can run now. Calls that overlap share the
    * work. Rejects with ERR_ABORTED (what runs is called off unless others wait for it), ERR_CLOSED or a storage error.
-   * @param {{ signal?: AbortSignal, onProgress?: (progress: Progress) => void }} [options]
+   * @param {{ signal?: AbortSignal, onProgress?: (progress: Progress) => void, spread?: boolean }} [options] `spread`: nobody waits for this,
+   *   so licences begin after a random delay of up to `policy.spreadMaxMs`, but for the ten titles played last: every install is at the
+   *   same after an update
    * @returns {Promise<RevalidationReport>}
    */
   async revalidate(options) {
-    const { signal, onProgress } = check.options(options, ['signal', 'onProgress']);
+    const { signal, onProgress, spread } = check.options(options, ['signal', 'onProgress', 'spread']);
     const abort = check.optionalSignal('signal', signal);
     const listener = check.optionalFunction('onProgress', onProgress);
+    const isSpread = check.optionalBoolean('spread', spread) ?? false;
     this.#assertOpen();
+    if (isSpread) await this.#call((native) => native.spread());
     return this.#loop.run((progress) => listener?.(progress), abort);
   }
 
@@ -316,6 +320,20 @@ class OfflineSessions extends EventEmitter {
     this.#announce(sessions.map(check.withBytes));
     this.#loop.nudge();
     return verdict;
+  }
+
+  /**
+   * Changes limits, mode or waits while work goes on: an app's remote kill switch. What is out already ends by the old ones.
+   * Throws ERR_INVALID_ARGUMENT, and then nothing has changed.
+   * @param {Partial<import('./types').Policy>} policy what is left out stays
+   * @returns {import('./types').Policy} what is in force now
+   */
+  setPolicy(policy) {
+    const json = check.toJson('policy', () => check.object('policy', policy));
+    this.#assertOpen();
+    this.#policy = JSON.parse(call(() => this.#native.setPolicy(json)));
+    this.#loop.nudge();
+    return { ...this.#policy };
   }
 
   /** A content's waits are over, but for those that a server asked for: it is tried again. @param {string} contentId @returns {Promise<void>} */

@@ -32,6 +32,10 @@
  * @property {number} licenseRatePerS requests a second with which a server that is not known yet is asked; more, as long as it bears
  *   them; default 10
  * @property {number} licenseRateMaxPerS the most requests a second; default 100
+ * @property {number} licensesPerSessionPerDay licence requests for one session in a day (UTC), whatever goes wrong; default 24
+ * @property {number} licensesPerHour licence requests of this install in an hour; default 5,000
+ * @property {number} spreadMaxMs the longest random delay before licences that nobody waits for (`revalidate({ spread: true })`);
+ *   default 60,000
  * @property {number} keyStatusWaitMs how long a loaded session may show no key status; default 2,000
  * @property {number} startPhaseTimeoutMs how long to wait for the origin's lock and a MediaKeys; default 60,000
  * @property {number} taskTimeoutMs for one check, verification, adoption or release; default 30,000
@@ -55,7 +59,8 @@
  * @property {number} [rentalDurationMs]
  * @property {number} [playbackDurationMs]
  * @property {number} [firstPlayedAt]
- * @property {number} [renewAheadMs]
+ * @property {number} [renewAheadMs] opt-in: a licence that is good is asked for anew so long before it expires, while there is a network;
+ *   it may cost a download or a device slot
  *
  * @typedef {object} SessionInput
  * @property {string} contentId the app's own id of what it plays; a content is ready when all its sessions are
@@ -161,6 +166,15 @@
  * @property {number} atMs
  * @property {Record<string, unknown>} platform
  * @property {Change[]} changes
+ * @property {Evidence[]} evidence what the changes of each lane's binding have done, as far as sessions have been checked since
+ *
+ * @typedef {object} Evidence
+ * @property {Lane} lane
+ * @property {Record<string, string | null>} from Electron, Chromium, CDM, OS name, architecture, profile and hashed machine before
+ * @property {Record<string, string | null>} to
+ * @property {number} kept sessions that were proven before, and are again
+ * @property {number} lost
+ * @property {number} unsupported stored sessions of a lane that has no persistent licences any more
  *
  * @typedef {import('./words').Action} Action
  *
@@ -188,6 +202,7 @@
  * @typedef {object} RunEnd
  * @property {number} unsupported sessions in lanes without persistent licences
  * @property {number} deferred sessions not trusted that cannot be worked on now
+ * @property {number} heldBack of these, those whose share of licence requests is spent (`policy.licensesPerSessionPerDay`, `licensesPerHour`)
  * @property {number | null} nextAttemptAt when work goes on by itself
  * @property {number} durationMs
  *

@@ -17,7 +17,9 @@ const { runPhase } = require('./phase-runner');
  * @property {number | null} nextPollAt
  * @property {number} running
  * @property {number} remaining
+ * @property {number} paced of these, those that only wait for their turn at a licence server
  * @property {number} deferred
+ * @property {number} heldBack
  * @property {number} unsupported
  * @property {Omit<Counts, 'licenseRequests'>} counters
  *
@@ -237,9 +239,9 @@ class WorkLoop {
     // A poll that was asked for meanwhile may find more.
     if (poll.running > 0 || poll.paced > 0 || this.#pollAgain) return;
     this.#run = null;
-    const { unsupported, deferred, nextPollAt } = poll;
+    const { unsupported, deferred, heldBack, nextPollAt } = poll;
     const durationMs = Math.round(performance.now() - run.startedAt);
-    const report = { ...this.#figures(run, poll.counters), unsupported, deferred, nextAttemptAt: nextPollAt, durationMs };
+    const report = { ...this.#figures(run, poll.counters), unsupported, deferred, heldBack, nextAttemptAt: nextPollAt, durationMs };
     if (run.worked) this.#listeners.finished(report);
     this.#tell((waiter) => waiter.finished?.(report));
   }

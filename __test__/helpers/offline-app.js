@@ -176,7 +176,7 @@ const never = () => new Promise(() => {});
 
 /** Nothing happened in a run. */
 const NOTHING = Object.freeze({
-  checked: 0, proven: 0, lost: 0, licensed: 0, adopted: 0, blocked: 0, released: 0, licenseRequests: 0, unsupported: 0, deferred: 0,
+  checked: 0, proven: 0, lost: 0, licensed: 0, adopted: 0, blocked: 0, released: 0, licenseRequests: 0, unsupported: 0, deferred: 0, heldBack: 0,
 });
 
 module.exports = { OfflineApp, useApp, next, never, titles, keyId, initDataOf, KEYS, UPDATED, NOTHING };

@@ -38,7 +38,7 @@ test('what an update broke plays again before anybody presses play', async () =>
 
   const report = await offline.revalidate();
   expect(report).toEqual({ checked: 13, proven: 0, lost: 13, licensed: 13, adopted: 13, blocked: 0, released: 0, licenseRequests: 13,
-    unsupported: 0, deferred: 0, nextAttemptAt: null, durationMs: expect.any(Number) });
+    unsupported: 0, deferred: 0, heldBack: 0, nextAttemptAt: null, durationMs: expect.any(Number) });
   expect(app.server.requests).toBe(13);
   expect(app.billed()).toHaveLength(13);
 

@@ -108,7 +108,10 @@ const ACTS = {
 
   async account(world, { who }) {
     changing(world);
-    if (who !== null) wish(world, (row) => row.state === 'blocked' && row.reason === 'auth');
+    if (who !== null) {
+      world.reference.unauthorized.clear();
+      wish(world, (row) => row.state === 'blocked' && row.reason === 'auth');
+    }
     await world.offline.setAccount(who);
     world.reference.account = who;
   },

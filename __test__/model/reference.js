@@ -73,6 +73,10 @@ class Reference {
   connectivity = 'unknown';
   /** @type {Set<{ kind: string, title: string | null, lane: number }>} */
   holds = new Set();
+  /** The licence server asked for patience, once. */
+  isThrottled = false;
+  /** Accounts that it wants to be signed in. @type {Set<string | null>} */
+  unauthorized = new Set();
   /** Titles that somebody clicked in this launch. @type {Set<string>} */
   clicked = new Set();
   /** Sessions that the CDM made, of which an app that ended never told the addon. @type {Set<string>} */
@@ -98,6 +102,7 @@ class Reference {
     this.connectivity = 'unknown';
     this.holds.clear();
     this.clicked.clear();
+    this.unauthorized.clear();
     for (const lane of this.lanes) Object.assign(lane, { probed: null, stuck: null, grace: false, phase: null });
     this.observed(platform);
   }
@@ -145,6 +150,13 @@ class Reference {
     this.facts(row, sessionId);
     this.held(row, sessionId);
     this.rows.set(id, row);
+  }
+
+  /** What the licence server has said of more than this row. @param {Row} row @param {{ kind: string, reason?: string }} outcome */
+  answered({ account }, { kind, reason }) {
+    if (kind === 'throttled') this.isThrottled = true;
+    if (kind === 'licensed') this.unauthorized.delete(account);
+    if (reason === 'auth') this.unauthorized.add(account);
   }
 
   /** @param {Row} row @param {string} sessionId */

@@ -151,6 +151,7 @@ function watch(driver, reference, truth) {
       if (outcome.kind === 'licensed') reference.tally.licensed += 1;
       const word = outcome.kind === 'refused' ? outcome.reason : outcome.kind;
       if (row && outcome.kind !== 'licensed') row.refused.add(word);
+      if (row) reference.answered(row, outcome);
       if (row && outcome.kind === 'refused') row.requestId = null;
       return outcome;
     },

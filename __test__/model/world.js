@@ -12,13 +12,15 @@ const { LANES, STRANGER, TITLES, laneIndex, slotOf } = require('./titles.js');
 
 const HOUR = 3_600_000;
 /** Waits that never end unless somebody clicks. */
-const PATIENT = { backoffBaseMs: HOUR, backoffMaxMs: HOUR, strikeSpacingMs: HOUR };
+/** The licence server bears anything. */
+const UNPACED = { licenseRatePerS: 1000, licenseRateMaxPerS: 1000, licensesPerSessionPerDay: 1000 };
+const PATIENT = { ...UNPACED, backoffBaseMs: HOUR, backoffMaxMs: HOUR, strikeSpacingMs: HOUR };
 const POLICIES = {
   patient: PATIENT,
   // Waits that end by themselves, and grow, so that a run ends though a server goes on refusing.
-  hasty: { backoffBaseMs: 1, backoffMaxMs: 1000, strikeSpacingMs: 1 },
+  hasty: { ...UNPACED, backoffBaseMs: 1, backoffMaxMs: 1000, strikeSpacingMs: 1 },
   // No wait of before counts either.
-  healing: { backoffBaseMs: 1, backoffMaxMs: 1, strikeSpacingMs: 1 },
+  healing: { ...UNPACED, backoffBaseMs: 1, backoffMaxMs: 1, strikeSpacingMs: 1 },
   // Does not wait for a driver that does not answer.
   brisk: { ...PATIENT, startPhaseTimeoutMs: 25, taskTimeoutMs: 25, licenseTimeoutMs: 25 },
   observe: { ...PATIENT, mode: 'observe' },

@@ -3,8 +3,8 @@
 use super::Engine;
 use super::memory::{LaneState, Memory};
 use crate::error::Result;
-use crate::model::{Mode, Playable, Reason, RowId, Verdict, content_id};
-use crate::plan::Urge;
+use crate::model::{Mode, Playable, Reason, RowId, SessionSummary, Verdict, content_id};
+use crate::plan::{self, Urge};
 
 impl Engine {
     /// May the renderer play this now? Until memory is filled this is one indexed read.
@@ -14,13 +14,13 @@ impl Engine {
         {
             let memory = self.memory();
             if memory.is_filled() {
-                return Ok(memory.verdict(&content, &self.policy, now));
+                return Ok(memory.verdict(&content, &self.policy(), now));
             }
         }
         match self.store.read_quickly(|rows| rows.summaries_of_content(&content))? {
-            Some(sessions) => Ok(self.memory().verdict_on(&content, sessions.iter(), &self.policy, now)),
+            Some(sessions) => Ok(self.memory().verdict_on(&content, sessions.iter(), &self.policy(), now)),
             // While a damaged database is exchanged there is only what was known before.
-            None => Ok(self.memory().verdict(&content, &self.policy, now)),
+            None => Ok(self.memory().verdict(&content, &self.policy(), now)),
         }
     }
 
@@ -34,7 +34,7 @@ impl Engine {
         let memory = self.memory();
         let mut unready: Vec<Verdict> = memory
             .content_ids()
-            .map(|content| memory.verdict(content, &self.policy, now))
+            .map(|content| memory.verdict(content, &self.policy(), now))
             .filter(|verdict| verdict.playable != Playable::Offline)
             .collect();
         unready.sort_by(|a, b| a.content_id.cmp(&b.content_id));
@@ -83,23 +83,29 @@ impl Engine {
             return false;
         }
         let rows = memory.rows_of_content(content).to_vec();
+        let policy = self.policy();
+        let scope = memory.scope(&policy, now);
+        let is_trusted = |session: &SessionSummary, lane| plan::is_trusted(session, &memory.facts(lane), &scope);
         let outstanding = |row: &RowId| {
-            let Some(session) = memory.sessions.get(row) else {
-                return false;
-            };
-            let Some(lane) = memory.lanes.get(&session.lane) else {
-                return false;
-            };
+            let Some((session, lane)) = memory.session_and_lane(*row) else { return false };
             if memory.tasks.values().any(|task| task.kind.row() == Some(*row)) {
                 return true;
             }
-            let can_run = can_run(lane, self.policy.mode) && lane.waits_until(&self.policy, now).is_none();
-            can_run && (Memory::awaits_probe(lane) || memory.has_work(*row, &self.policy, now))
+            let can_run = can_run(lane, policy.mode) && lane.waits_until(&policy, now).is_none();
+            // Nobody waits for a renewal ahead.
+            let has_work = || !is_trusted(session, lane) && memory.has_work(*row, &policy, now);
+            can_run && (Memory::awaits_probe(lane) || has_work())
         };
         if rows.iter().any(outstanding) {
             return false;
         }
-        for row in rows {
+        // What is wanted of a server that asked for patience comes first when that is over.
+        let waits_for_server = |row: &RowId| {
+            let Some((session, lane)) = memory.session_and_lane(*row) else { return false };
+            !is_trusted(session, lane) && plan::server_closed(session, &scope, true).is_some()
+        };
+        let done: Vec<RowId> = rows.into_iter().filter(|row| !waits_for_server(row)).collect();
+        for row in done {
             memory.urges.remove(&row);
         }
         true

@@ -8,7 +8,7 @@ use super::memory::{LaneState, Memory};
 use super::wire::{PhaseId, Poll};
 use crate::clock::Millis;
 use crate::model::{Capability, DebtId, Generation, LaneId, LaneKey, Mode, Policy, Reason, RowId, ServerOrigin};
-use crate::plan::{Due, LaneFacts, Scope, Urge, Work, due, is_trusted, still_to_come};
+use crate::plan::{Due, LaneFacts, Scope, Urge, Work, due, held_back_until, is_trusted, still_to_come};
 
 /// What a lane does next, before its rows are read.
 pub struct Choice {
@@ -36,6 +36,8 @@ impl PhaseKind {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Candidate {
     unclicked: bool,
+    /// A renewal, of what plays as it is.
+    ahead: bool,
     work: Work,
     not_canary: bool,
     alone: bool,
@@ -125,6 +127,7 @@ fn candidates(
                 }
                 candidates.push(Candidate {
                     unclicked: urge != Urge::Clicked,
+                    ahead: is_trusted(session, lane, scope),
                     work,
                     not_canary: !session.canary,
                     alone: matches!(work, Work::Check | Work::Verify) && memory.alone.contains_key(&session.id),
@@ -135,10 +138,11 @@ fn candidates(
                 });
             }
             Due::At(at, _) => {
-                poll.deferred += 1;
+                poll.deferred += usize::from(!is_trusted(session, lane, scope));
+                poll.held_back += usize::from(held_back_until(session, scope) == Some(at));
                 wake.at(at);
             }
-            Due::Now(_) | Due::WhenOnline(_) => poll.deferred += 1,
+            Due::Now(_) | Due::WhenOnline(_) => poll.deferred += usize::from(!is_trusted(session, lane, scope)),
             Due::Nothing(_) if is_trusted(session, lane, scope) => {}
             Due::Nothing(_) => poll.deferred += 1,
         }
@@ -202,7 +206,8 @@ impl Turns<'_> {
             Some(server) => server.may_begin(self.scope.now, self.policy),
             None => self.policy.license_rate_per_s.max(1.0) as u32,
         };
-        if requests < self.policy.license_concurrency { usize::try_from(turns).unwrap_or(0) } else { 0 }
+        let left = self.scope.budget.left(self.scope.now, self.scope.requests_per_hour);
+        if requests < self.policy.license_concurrency { usize::try_from(turns.min(left)).unwrap_or(0) } else { 0 }
     }
 
     /// Comes back when it is the turn of some; where other lanes' requests are in the way, their end does.

@@ -9,8 +9,8 @@ use super::record::{Effects, Ground, Outcome, read_outcome, record};
 use super::wire::{Completed, TaskId};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
-use crate::model::{LaneId, LicenseOutcome, Pending, Policy, Server, StoredSession, session_id};
-use crate::plan::Answer;
+use crate::model::{LaneId, LicenseOutcome, Pending, Policy, Refusal, Server, StoredSession, session_id};
+use crate::plan::{self, Answer, Spread};
 use crate::store::Tx;
 
 impl Engine {
@@ -23,12 +23,20 @@ impl Engine {
         let TaskKind::License { row, request_id, .. } = ground.task.kind.clone() else {
             return Err(Error::invalid("taskId", "only a licence creates a session"));
         };
-        let server = self.memory().server(row, &self.policy, ground.now).cloned();
+        let (server, budget) = {
+            let mut memory = self.memory();
+            memory.budget = memory.budget.spend(ground.now);
+            (memory.server(row, &ground.policy, ground.now).cloned(), memory.budget)
+        };
         let job = move |tx: &mut Tx<'_>| {
             let Some(mut session) = tx.session(row)? else {
                 return Err(Error::NotFound);
             };
             server.iter().try_for_each(|server| tx.save_server(server))?;
+            tx.save_budget(budget.hour, budget.requests)?;
+            let today = plan::day_of(ground.now);
+            let before = if session.requests.0 == today { session.requests.1 } else { 0 };
+            session.requests = (today, before.saturating_add(1));
             let changed = claim_id(tx, Some(row), session.lane, &created, ground.context())?;
             session.request_id = Some(request_id);
             if let Some(earlier) = session.pending.replace(Pending::journalled(created, ground.task.generation)) {
@@ -69,8 +77,9 @@ impl Engine {
             memory.tasks.remove(&task_id);
         }
         let effects = recorded?;
-        settle(&mut memory, lane, &effects, &self.policy, now);
-        let settled = effects.changed.iter().filter(|session| !memory.has_work(session.id, &self.policy, now)).count();
+        settle(&mut memory, lane, &effects, &self.policy(), now);
+        let settled =
+            effects.changed.iter().filter(|session| !memory.has_work(session.id, &self.policy(), now)).count();
         let counters = memory.counters;
         drop(memory);
         Ok(Completed {
@@ -95,9 +104,26 @@ impl Engine {
             }
         };
         let mut memory = self.memory();
+        let account = memory.sessions.get(row).and_then(|session| session.account.clone());
+        // The others of this account would hear the same.
+        match outcome {
+            LicenseOutcome::Refused { reason: Refusal::Auth } => {
+                Arc::make_mut(&mut memory.unauthorized).insert(account);
+            }
+            LicenseOutcome::Licensed { .. } => {
+                Arc::make_mut(&mut memory.unauthorized).remove(&account);
+            }
+            _ => {}
+        }
         let server = memory.server(*row, &ground.policy, ground.now)?;
         server.answered(answer, ground.now, &ground.policy, ground.chance);
-        Some(server.clone())
+        let server = server.clone();
+        if let (Answer::Throttled { .. }, Some(spread)) = (answer, &memory.spread) {
+            // Others like this install are too many at once.
+            let until_ms = ground.now + 2 * plan::spread_delay_ms(&ground.policy, ground.chance);
+            memory.spread = Some(Arc::new(Spread { until_ms: until_ms.max(spread.until_ms), ..Spread::clone(spread) }));
+        }
+        Some(server)
     }
 
     fn ground(&self, task_id: TaskId) -> Option<Ground> {
@@ -109,7 +135,7 @@ impl Engine {
             run: memory.run,
             now: self.clock.now_ms(),
             chance: self.clock.chance(),
-            policy: Arc::clone(&self.policy),
+            policy: self.policy(),
         })
     }
 

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::model::{
     Cdm, Change, Debt, Lane, LaneId, Launch, LaunchId, Mode, PartialPlatform, PlatformInfo, Policy, Snapshot,
 };
-use crate::plan;
+use crate::plan::{self, Budget};
 use crate::probe::{self, Machine};
 use crate::store::{Recovered, Rows, Store, Tx};
 
@@ -85,7 +85,8 @@ impl Engine {
             // What this code did could not be written down.
             policy.mode = Mode::Observe;
         }
-        let engine = Self { store, memory, clock, policy: Arc::new(policy), filled: watch::Sender::new(None) };
+        let engine =
+            Self { store, memory, clock, policy: Mutex::new(Arc::new(policy)), filled: watch::Sender::new(None) };
         // The rows that a launch looks at may be damaged too: those of lanes, and what happened before.
         let (report, recovered) = match engine.launch().await {
             Err(Error::CorruptDatabase(_)) => {
@@ -104,15 +105,16 @@ impl Engine {
         let job = move |tx: &mut Tx<'_>| {
             let launch = tx.insert_launch(now, &snapshot, &[])?;
             let report = observe(tx, launch, &snapshot, true)?;
-            Ok((report, tx.lanes()?, tx.debts()?, tx.servers()?))
+            Ok((report, tx.lanes()?, tx.debts()?, tx.servers()?, tx.budget()?))
         };
-        let (report, lanes, debts, servers) = self.store.write_of_launch(job).await?;
+        let (report, lanes, debts, servers, (hour, requests)) = self.store.write_of_launch(job).await?;
         let mut memory = self.memory();
         memory.launch = report.launch_id;
         memory.run = report.launch_id << 20;
         for lane in lanes {
             memory.set_lane(lane);
         }
+        memory.budget = Budget { hour, requests };
         memory.servers = Arc::new(servers.into_iter().map(|server| (Arc::clone(&server.origin), server)).collect());
         memory.debts.extend(debts.into_iter().map(|debt| (debt.id, debt)));
         tracing::info!(launch = report.launch_id, changes = report.changes.len(), suspects = report.suspects, "launch");
@@ -160,7 +162,14 @@ impl Engine {
         if !(1..=HISTORY_LIMIT).contains(&limit) {
             return Err(Error::invalid("limit", format!("a whole number from 1 to {HISTORY_LIMIT}")));
         }
-        self.read(move |rows| rows.launches(limit)).await
+        let read = move |rows: &Rows<'_>| {
+            let mut launches = rows.launches(limit)?;
+            for launch in &mut launches {
+                launch.evidence = rows.evidence(launch.launch_id)?;
+            }
+            Ok(launches)
+        };
+        self.read(read).await
     }
 }
 
@@ -199,9 +208,12 @@ fn observe_lane(
         tracing::info!(lane = lane.id, generation = lane.generation, "a lane's binding changed");
     }
     if observed.binding != lane.binding || cut_off {
-        lane.binding = observed.binding;
+        let old = std::mem::replace(&mut lane.binding, observed.binding);
         lane.binding_launch = launch;
         tx.save_lane(&lane)?;
+        if observed.new_generation {
+            tx.insert_evidence(launch, &lane, &old)?;
+        }
     }
     Ok(lane)
 }

@@ -24,13 +24,13 @@ impl Engine {
         }
         let mut checked = Vec::with_capacity(inputs.len());
         for (at, input) in inputs.into_iter().enumerate() {
-            checked.push(input.check(&self.policy).map_err(|error| error.within(&format!("[{at}]")))?);
+            checked.push(input.check(&self.policy()).map_err(|error| error.within(&format!("[{at}]")))?);
         }
         let (launch, run, snapshot) = {
             let memory = self.memory();
             (memory.launch, memory.run, memory.snapshot.clone())
         };
-        let policy = std::sync::Arc::clone(&self.policy);
+        let policy = self.policy();
         let now = self.clock.now_ms();
         let job = move |tx: &mut Tx<'_>| {
             let cx = Context { now, launch, run, chance: 1.0, policy: &policy };
@@ -99,7 +99,7 @@ impl Engine {
     pub(super) fn view(&self, sessions: impl Iterator<Item = Session>) -> Vec<StoredSession> {
         let now = self.clock.now_ms();
         let memory = lock(&self.memory);
-        sessions.filter_map(|session| stored_session(&session, &memory, &self.policy, now)).collect()
+        sessions.filter_map(|session| stored_session(&session, &memory, &self.policy(), now)).collect()
     }
 }
 
@@ -198,6 +198,7 @@ fn new_session(input: &NewSession, lane: LaneId) -> Session {
         metadata: None,
         ever_proven: false,
         request_id: None,
+        requests: (0, 0),
         missing_launch: None,
         standing: Standing::unproven(input.expiration_ms),
         pending: None,

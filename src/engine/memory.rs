@@ -10,7 +10,7 @@ use crate::model::{
     Capabilities, Capability, Connectivity, Debt, DebtId, Generation, Lane, LaneId, LaunchId, Policy, Reason, RowId,
     Server, ServerOrigin, SessionSummary, Snapshot, Verdict,
 };
-use crate::plan::{self, Account, LaneFacts, Scope, Servers, Urge, Work};
+use crate::plan::{self, Account, Budget, LaneFacts, Scope, Servers, Spread, Urge, Work};
 use crate::store::Change;
 
 /// One piece of work that is out with a driver.
@@ -129,6 +129,9 @@ pub struct Memory {
     pub tasks: HashMap<TaskId, Task>,
     /// What is known of licence servers; written down with each request and its answer.
     pub servers: Arc<Servers>,
+    pub spread: Option<Arc<Spread>>,
+    pub unauthorized: Arc<HashSet<Option<Box<str>>>>,
+    pub budget: Budget,
     pub counters: Counters,
     last_id: u64,
     retry_when_filled: HashSet<Reason>,
@@ -156,6 +159,9 @@ impl Memory {
             repeated: HashSet::new(),
             tasks: HashMap::new(),
             servers: Arc::default(),
+            spread: None,
+            unauthorized: Arc::default(),
+            budget: Budget::default(),
             counters: Counters::default(),
             last_id: 0,
             retry_when_filled: HashSet::new(),
@@ -208,6 +214,11 @@ impl Memory {
             relicense_expired: policy.relicense_expired,
             longest_wait_ms: policy.backoff_max_ms,
             servers: Arc::clone(&self.servers),
+            spread: self.spread.clone(),
+            unauthorized: Arc::clone(&self.unauthorized),
+            budget: self.budget,
+            requests_per_day: policy.licenses_per_session_per_day,
+            requests_per_hour: policy.licenses_per_hour,
         }
     }
 
@@ -293,6 +304,11 @@ impl Memory {
     /// Whether something could be done for a session now, if its lane allows.
     pub fn has_work(&self, row: RowId, policy: &Policy, now: Millis) -> bool {
         self.work_of(row, policy, now).is_some()
+    }
+
+    pub fn session_and_lane(&self, row: RowId) -> Option<(&SessionSummary, &LaneState)> {
+        let session = self.sessions.get(&row)?;
+        Some((session, self.lanes.get(&session.lane)?))
     }
 
     /// What could be done for a session now, if its lane allows.
@@ -387,6 +403,24 @@ impl Memory {
                 self.lanes.insert(state.lane.id, state);
             }
         }
+    }
+
+    /// Licences that nobody waits for begin at `until_ms`, but for those of the titles that were played last.
+    pub fn spread(&mut self, until_ms: Millis) {
+        let mut played: Vec<(Millis, &Arc<str>)> = self
+            .sessions
+            .values()
+            .filter_map(|session| Some((session.last_played_at_ms?, &session.content_id)))
+            .collect();
+        played.sort_unstable_by(|a, b| b.cmp(a));
+        let mut exempt = HashSet::new();
+        for (_, content) in played {
+            if exempt.len() == plan::EXEMPT_TITLES {
+                break;
+            }
+            exempt.insert(Arc::clone(content));
+        }
+        self.spread = Some(Arc::new(Spread { until_ms, exempt }));
     }
 
     /// A session's licence server, known from now on.

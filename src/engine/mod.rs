@@ -32,7 +32,8 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::model::Policy;
+use crate::model::{Mode, Policy};
+use crate::plan;
 use crate::store::{Rows, Store, Tx};
 use memory::Memory;
 
@@ -46,15 +47,34 @@ pub struct Engine {
     store: Arc<Store>,
     memory: Arc<Mutex<Memory>>,
     clock: Arc<dyn Clock>,
-    policy: Arc<Policy>,
+    policy: Mutex<Arc<Policy>>,
     /// Set when every stored session is in memory, or when they cannot be read.
     filled: watch::Sender<Option<Result<()>>>,
 }
 
 impl Engine {
     /// The policy in force.
-    pub fn policy(&self) -> &Policy {
-        &self.policy
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes what `changes`, JSON of some of its fields, names. What is out already goes on by the old one.
+    pub fn set_policy(&self, changes: &str) -> Result<Arc<Policy>> {
+        let mut policy = self.policy().changed_by(crate::model::parse_json(changes)?)?;
+        if self.store.is_newer() {
+            policy.mode = Mode::Observe;
+        }
+        *self.policy.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
+        Ok(self.policy())
+    }
+
+    /// The next licences begin after a random delay, because nobody waits for them and every install is at the same. Those of the titles
+    /// that were played last, and what somebody asks for, do not wait.
+    pub async fn spread(&self) -> Result<()> {
+        self.wait_until_filled().await?;
+        let delay_ms = plan::spread_delay_ms(&self.policy(), self.clock.chance());
+        self.memory().spread(self.clock.now_ms() + delay_ms);
+        Ok(())
     }
 
     /// Ends the writer thread after what is queued, and lets go of the directory. Every later call fails with

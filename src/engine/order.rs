@@ -1,7 +1,5 @@
 //! A choice becomes an order: its rows are read, and its tasks go out.
 
-use std::sync::Arc;
-
 use super::Engine;
 use super::choose::{Choice, PhaseKind};
 use super::memory::{Task, TaskKind, Variant};
@@ -16,7 +14,7 @@ use crate::store::Rows;
 impl Engine {
     /// Reads what a choice needs and hands its tasks out. `None`: nothing of it is left.
     pub(super) async fn order(&self, choice: Choice) -> Result<Option<PhaseOrder>> {
-        let policy = Arc::clone(&self.policy);
+        let policy = self.policy();
         let Choice { phase, lane, key, generation, kind } = choice;
         let mut order = PhaseOrder {
             phase_id: phase,

@@ -1,7 +1,5 @@
 //! What the player saw. It can take a proof away, and never gives one.
 
-use std::sync::Arc;
-
 use super::Engine;
 use crate::error::Result;
 use crate::lifecycle::{Context, Event, Expected, Judgement, judge, transition};
@@ -22,7 +20,7 @@ impl Engine {
             let memory = self.memory();
             (memory.launch, memory.run)
         };
-        let policy = Arc::clone(&self.policy);
+        let policy = self.policy();
         let now = self.clock.now_ms();
         let of_content = content.clone();
         let job = move |tx: &mut Tx<'_>| {

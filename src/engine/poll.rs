@@ -1,6 +1,7 @@
 //! The host's side of work: ask, end a phase, and say what it knows of drivers and the network.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::Engine;
 use super::choose::{Choice, choose};
@@ -18,7 +19,7 @@ impl Engine {
         self.assert_sound()?;
         self.distrust_cut_off().await?;
         let now = self.clock.now_ms();
-        let (mut poll, choices) = choose(&mut self.memory(), &self.policy, now);
+        let (mut poll, choices) = choose(&mut self.memory(), &self.policy(), now);
         if let Err(error) = self.mark_writers(&choices).await {
             for choice in choices {
                 self.end_phase(choice.phase, None);
@@ -97,7 +98,7 @@ impl Engine {
     pub fn still_due(&self, task_id: TaskId) -> bool {
         let now = self.clock.now_ms();
         let mut memory = self.memory();
-        let stands = memory.tasks.get(&task_id).is_some_and(|task| memory.still_needs(task, &self.policy, now));
+        let stands = memory.tasks.get(&task_id).is_some_and(|task| memory.still_needs(task, &self.policy(), now));
         if !stands {
             memory.tasks.remove(&task_id);
         }
@@ -132,7 +133,7 @@ impl Engine {
             Some(_) => {
                 lane.deferred = Some(Reason::Timeout);
                 lane.attempts += 1;
-                lane.not_before_ms = self.policy.retry_at(now, lane.attempts, None);
+                lane.not_before_ms = self.policy().retry_at(now, lane.attempts, None);
             }
         }
     }
@@ -180,6 +181,7 @@ impl Engine {
         let mut memory = self.memory();
         memory.account = account.map_or(Account::SignedOut, Account::Of);
         if memory.account != Account::SignedOut {
+            memory.unauthorized = Arc::default();
             memory.retry_blocked(Reason::Auth);
         }
         Ok(())

@@ -1,7 +1,6 @@
 //! The player's catalogue against what is stored.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -58,13 +57,13 @@ impl Engine {
         }
         let mut contents = Vec::with_capacity(catalogue.len());
         for (at, entry) in catalogue.into_iter().enumerate() {
-            contents.push(entry.check(&key, &self.policy).map_err(|error| error.within(&format!("[{at}]")))?);
+            contents.push(entry.check(&key, &self.policy()).map_err(|error| error.within(&format!("[{at}]")))?);
         }
         let (launch, run, snapshot) = {
             let memory = self.memory();
             (memory.launch, memory.run, memory.snapshot.clone())
         };
-        let policy = Arc::clone(&self.policy);
+        let policy = self.policy();
         let now = self.clock.now_ms();
         let job = move |tx: &mut Tx<'_>| {
             let cx = Context { now, launch, run, chance: 1.0, policy: &policy };

@@ -145,6 +145,9 @@ fn probed(tx: &mut Tx<'_>, ground: &Ground, outcome: &ProbeOutcome) -> Result<Ef
         lane.witness = Some(value);
     }
     tx.save_lane(&lane)?;
+    if capability == Capability::Unsupported {
+        tx.count_unsupported(lane.id, lane.generation)?;
+    }
     Ok(effects)
 }
 
@@ -171,6 +174,9 @@ fn checked(
         remove(tx, &session)?;
         return Ok(Effects { counters: Counters { checked: 1, ..Counters::default() }, ..Effects::default() });
     }
+    // What was proven before the change tells what the change did.
+    let is_first_here = session.ever_proven
+        && session.standing.checked_generation.is_none_or(|checked| checked < ground.task.generation);
     let event = Event::Checked { judgement, alone, generation: ground.task.generation };
     let next = step(&mut session, &event, ground)?;
     let mut effects = Effects::default();
@@ -190,6 +196,9 @@ fn checked(
     }
     effects.counters.proven = u64::from(proven);
     let is_lost = before == State::Active && session.standing.state == State::Lost;
+    if is_first_here && (proven || is_lost) {
+        tx.count_evidence(session.lane, ground.task.generation, proven)?;
+    }
     effects.counters.lost = u64::from(is_lost) + u64::try_from(effects.changed.len()).unwrap_or(0);
     effects.answered = (proven || next == Next::Later).then_some(session.id);
     save(tx, session, effects)

@@ -12,7 +12,9 @@ use crate::plan;
 /// `None`: the lane is not known (yet), so neither is whether the session may be trusted.
 pub fn stored_session(session: &Session, memory: &Memory, policy: &Policy, now: Millis) -> Option<StoredSession> {
     let lane = memory.lanes.get(&session.lane)?;
-    let trusted = plan::is_trusted(&session.summary(), &memory.facts(lane), &memory.scope(policy, now));
+    let (summary, facts, scope) = (session.summary(), memory.facts(lane), memory.scope(policy, now));
+    let trusted = plan::is_trusted(&summary, &facts, &scope);
+    let next = plan::due(&summary, &facts, &scope, plan::Urge::None);
     let standing = &session.standing;
     let pending = session.pending.as_ref();
     Some(StoredSession {
@@ -35,7 +37,10 @@ pub fn stored_session(session: &Session, memory: &Memory, policy: &Policy, now: 
         suspect: standing.state == State::Active && !trusted,
         reason: standing.reason,
         proven_at: standing.proof.map(|proof| proof.at_ms),
-        next_attempt_at: pending.and_then(|pending| pending.next_attempt_at_ms).or(standing.next_attempt_at_ms),
+        next_attempt_at: match next {
+            plan::Due::At(at, _) => Some(at),
+            _ => pending.and_then(|pending| pending.next_attempt_at_ms).or(standing.next_attempt_at_ms),
+        },
     })
 }
 

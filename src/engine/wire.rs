@@ -23,6 +23,8 @@ pub struct Poll {
     pub paced: usize,
     /// Sessions that are not trusted and cannot be worked on now.
     pub deferred: usize,
+    /// Of these, those whose share of licence requests is spent.
+    pub held_back: usize,
     /// Sessions in unsupported lanes.
     pub unsupported: usize,
     pub counters: Counters,

@@ -77,7 +77,14 @@ pub fn transition(from: &Standing, event: &Event, cx: Context<'_>) -> Result<Tra
             proven(from, proof, key_ids, *expiration_ms, Next::Rest)
         }
         (_, Event::Adopted { proof, key_ids, expiration_ms }) => {
-            proven(from, *proof, key_ids, *expiration_ms, Next::Release)
+            let mut adopted = proven(from, *proof, key_ids, *expiration_ms, Next::Release);
+            let is_no_longer = expiration_ms.zip(from.expiration_ms).is_some_and(|(new, old)| new <= old);
+            if from.state == Active && from.proof.is_some() && is_no_longer {
+                // Renewed ahead in vain: not at once again.
+                adopted.standing.next_attempt_at_ms =
+                    Some(cx.policy.retry_at(cx.now, 1, Some(cx.policy.backoff_max_ms)));
+            }
+            adopted
         }
 
         // Active: proven or suspect.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ChangeKind, LaunchId};
+use super::{Binding, ChangeKind, LaneKey, LaunchId};
 use crate::clock::Millis;
 
 /// One content decryption module. `version: null` means *not observed*, never "none".
@@ -90,6 +90,20 @@ pub struct Launch {
     pub at_ms: Millis,
     pub platform: Snapshot,
     pub changes: Vec<Change>,
+    pub evidence: Vec<Evidence>,
+}
+
+/// What one change of a lane's binding did to the sessions that had been proven before: as far as they have been checked since.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Evidence {
+    pub lane: LaneKey,
+    pub from: Binding,
+    pub to: Binding,
+    pub kept: u32,
+    pub lost: u32,
+    /// Stored sessions of a lane without persistent licences.
+    pub unsupported: u32,
 }
 
 impl Snapshot {

@@ -23,6 +23,12 @@ pub struct Policy {
     pub license_rate_per_s: f64,
     /// The most licence requests a second.
     pub license_rate_max_per_s: f64,
+    /// Licence requests for one session in a day (UTC), whatever goes wrong.
+    pub licenses_per_session_per_day: u32,
+    /// Licence requests of this install in an hour.
+    pub licenses_per_hour: u32,
+    /// The longest random delay before licences that nobody waits for.
+    pub spread_max_ms: Millis,
     /// How long a loaded session may show no key status before it counts as hollow.
     pub key_status_wait_ms: Millis,
     /// How long a phase may wait for the origin's lock and for its MediaKeys.
@@ -53,6 +59,9 @@ impl Default for Policy {
             license_concurrency: 4,
             license_rate_per_s: 10.0,
             license_rate_max_per_s: 100.0,
+            licenses_per_session_per_day: 24,
+            licenses_per_hour: 5_000,
+            spread_max_ms: 60_000,
             key_status_wait_ms: 2_000,
             start_phase_timeout_ms: 60_000,
             task_timeout_ms: 30_000,
@@ -68,9 +77,28 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// This one with the fields of `changes`, a JSON object, in their place.
+    pub fn changed_by(&self, changes: serde_json::Value) -> Result<Self> {
+        let serde_json::Value::Object(changes) = changes else {
+            return Err(Error::invalid("policy", "must be an object"));
+        };
+        let mut fields = serde_json::to_value(self).map_err(|error| Error::Internal(error.to_string()))?;
+        if let serde_json::Value::Object(fields) = &mut fields {
+            fields.extend(changes);
+        }
+        let changed: Self =
+            serde_json::from_value(fields).map_err(|error| Error::invalid("policy", error.to_string()))?;
+        changed.validate().map_err(|error| error.within("policy"))
+    }
+
     pub fn validate(self) -> Result<Self> {
         const DAY_MS: Millis = 86_400_000;
-        let counts = [("batchSize", self.batch_size, 25), ("licenseConcurrency", self.license_concurrency, 16)];
+        let counts = [
+            ("batchSize", self.batch_size, 25),
+            ("licenseConcurrency", self.license_concurrency, 16),
+            ("licensesPerSessionPerDay", self.licenses_per_session_per_day, 1_000),
+            ("licensesPerHour", self.licenses_per_hour, 1_000_000),
+        ];
         for (field, value, max) in counts {
             if !(1..=max).contains(&value) {
                 return Err(Error::invalid(field, format!("a whole number from 1 to {max}")));
@@ -93,6 +121,7 @@ impl Policy {
             ("backoffBaseMs", self.backoff_base_ms),
             ("backoffMaxMs", self.backoff_max_ms),
             ("strikeSpacingMs", self.strike_spacing_ms),
+            ("spreadMaxMs", self.spread_max_ms),
             ("ensurePlayableTimeoutMs", self.ensure_playable_timeout_ms),
         ];
         for (field, value) in durations {
@@ -115,14 +144,15 @@ impl Policy {
         self.jittered_retry_at(now, attempts, retry_after_ms, 1.0)
     }
 
-    /// The same with full jitter: some part (`chance`, from 0 to 1) of the wait; up to a quarter longer than what a server asked for.
+    /// The same with full jitter: some part (`chance`, from 0 to 1) of the wait, but not at once; up to a quarter longer than what a server
+    /// asked for.
     /// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>)
     pub fn jittered_retry_at(&self, now: Millis, attempts: u32, retry_after_ms: Option<Millis>, chance: f64) -> Millis {
         let wait = match retry_after_ms {
             Some(asked) if asked > 0 => asked as f64 * (1.25 - 0.25 * chance),
             // "At once" from a server that has just refused is no answer.
-            _ => (self.backoff_ms(attempts) as f64 * chance).max(1.0),
+            _ => self.backoff_ms(attempts) as f64 * (0.1 + 0.9 * chance),
         };
-        now.saturating_add((wait as Millis).min(self.backoff_max_ms))
+        now.saturating_add((wait as Millis).clamp(1, self.backoff_max_ms))
     }
 }

@@ -144,6 +144,13 @@ pub struct Rules {
     pub renew_ahead_ms: Option<Millis>,
 }
 
+impl Rules {
+    /// When a licence stops to play because it was begun.
+    pub fn playback_ends_at_ms(&self) -> Option<Millis> {
+        self.first_played_at.zip(self.playback_duration_ms).map(|(first, duration)| first.saturating_add(duration))
+    }
+}
+
 /// A stored session, whole.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Session {
@@ -166,6 +173,8 @@ pub struct Session {
     pub ever_proven: bool,
     /// The id under which a server may bill once; kept from the first request until its licence is adopted or refused.
     pub request_id: Option<String>,
+    /// The day (UTC) of its last licence request, and how many that day has seen.
+    pub requests: DailyRequests,
     /// The launch in which the player's catalogue was first seen without it; `None`: listed, or never compared.
     pub missing_launch: Option<LaunchId>,
     pub standing: Standing,
@@ -195,6 +204,9 @@ impl Session {
             renewable: self.renewable(),
             last_played_at_ms: self.last_played_at_ms,
             server: server_origin(self.license_url.as_deref()).into(),
+            requests: self.requests,
+            renew_ahead_ms: self.rules.renew_ahead_ms,
+            playback_ends_at_ms: self.rules.playback_ends_at_ms(),
             standing: self.standing.clone(),
             pending: self.pending.as_ref().map(Pending::summary),
         }
@@ -216,8 +228,21 @@ pub struct SessionSummary {
     pub last_played_at_ms: Option<Millis>,
     /// Who is asked for its licence.
     pub server: ServerOrigin,
+    pub requests: DailyRequests,
+    pub renew_ahead_ms: Option<Millis>,
+    /// By the rules that came with the licence.
+    pub playback_ends_at_ms: Option<Millis>,
     pub standing: Standing,
     pub pending: Option<PendingSummary>,
+}
+
+pub type DailyRequests = (i64, u32);
+
+impl SessionSummary {
+    /// Nothing that a new licence could give would play any more.
+    pub fn is_over(&self, now: Millis) -> bool {
+        self.playback_ends_at_ms.is_some_and(|end| end <= now)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

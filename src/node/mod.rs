@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::clock::SystemClock;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::model::{Connectivity, Reason, parse_json};
+use crate::model::{Connectivity, Policy, Reason, parse_json};
 
 /// Node takes an addon that does not say so for one of Node-API 8
 /// (<https://nodejs.org/api/n-api.html#module-registration>).
@@ -55,7 +55,20 @@ impl NativeEngine {
     /// The policy in force, as JSON.
     #[napi(getter, catch_unwind)]
     pub fn policy(&self) -> napi::Result<String> {
-        json(self.engine.policy())
+        json(&*self.engine.policy())
+    }
+
+    /// Changes some fields of it; the policy in force then, as JSON.
+    #[napi(catch_unwind)]
+    pub fn set_policy(&self, changes: String) -> napi::Result<String> {
+        reply(self.engine.set_policy(&changes).map(|policy| Policy::clone(&policy)))
+    }
+
+    /// Licences that nobody waits for begin after a random delay.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn spread<'env>(&self, env: &'env Env) -> Reply<'env> {
+        let engine = Arc::clone(&self.engine);
+        promise(env, async move { engine.spread().await })
     }
 
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]

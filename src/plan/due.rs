@@ -1,8 +1,9 @@
 //! What a stored session needs next, and when.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::gate::{Budget, Spread, closed_until};
 use crate::clock::Millis;
 use crate::model::{
     Capability, Connectivity, Generation, LaneId, LaneKey, LaunchId, Mode, Reason, Server, ServerOrigin,
@@ -68,6 +69,12 @@ pub struct Scope {
     pub longest_wait_ms: Millis,
     /// Those that are known.
     pub servers: Arc<Servers>,
+    pub spread: Option<Arc<Spread>>,
+    /// Accounts (`None`: of sessions without one) that the licence server wants to be signed in.
+    pub unauthorized: Arc<HashSet<Option<Box<str>>>>,
+    pub budget: Budget,
+    pub requests_per_day: u32,
+    pub requests_per_hour: u32,
 }
 
 pub type Servers = HashMap<ServerOrigin, Server>;
@@ -135,7 +142,7 @@ pub fn due(session: &SessionSummary, lane: &LaneFacts, scope: &Scope, urge: Urge
     let standing = &session.standing;
     let unchecked_here = standing.checked_generation.is_none_or(|checked| checked < lane.generation);
     let work = match standing.state {
-        State::Active if is_trusted(session, lane, scope) => return Due::Nothing(None),
+        State::Active if is_trusted(session, lane, scope) => return renewal(session, scope),
         State::Active => {
             // A check can destroy: it needs the means to repair, or somebody who wants to play now.
             if !clicked && !session.renewable {
@@ -159,18 +166,38 @@ pub fn due(session: &SessionSummary, lane: &LaneFacts, scope: &Scope, urge: Urge
         State::Lost | State::Blocked | State::Expired if offline => return Due::WhenOnline(Work::License),
         State::Lost | State::Blocked | State::Expired => Work::License,
     };
+    if work == Work::License && urge == Urge::None && scope.unauthorized.contains(&session.account) {
+        return Due::Nothing(Some(Reason::Auth));
+    }
     match at(standing.next_attempt_at_ms, standing.delay, work, scope, urge) {
-        Due::Now(Work::License) => server_at(session, scope, clicked),
+        Due::Now(Work::License) => gated(session, scope, urge),
+        Due::At(at, Work::License) => {
+            Due::At(at.max(closed_until(session, scope, clicked).unwrap_or(at)), Work::License)
+        }
         due => due,
     }
 }
 
-/// A licence server that asked for patience, or does not answer, is left alone with all its titles.
-fn server_at(session: &SessionSummary, scope: &Scope, clicked: bool) -> Due {
-    let server = scope.servers.get(&session.server);
-    match server.and_then(|server| server.closed_until(scope.now, scope.longest_wait_ms, clicked)) {
-        Some(until) => Due::At(until, Work::License),
-        None => Due::Now(Work::License),
+fn gated(session: &SessionSummary, scope: &Scope, urge: Urge) -> Due {
+    closed_until(session, scope, urge != Urge::None)
+        .map_or(Due::Now(Work::License), |until| Due::At(until, Work::License))
+}
+
+/// A licence that is good is renewed ahead only where the app has said so with the session: it costs downloads and device slots.
+fn renewal(session: &SessionSummary, scope: &Scope) -> Due {
+    let standing = &session.standing;
+    let begins_at = standing.expiration_ms.zip(session.renew_ahead_ms).map(|(end, ahead)| end.saturating_sub(ahead));
+    let Some(begins_at) = begins_at.filter(|_| session.renewable && !session.is_over(scope.now)) else {
+        return Due::Nothing(None);
+    };
+    if scope.connectivity == Connectivity::Offline {
+        return Due::Nothing(None);
+    }
+    // The wait after one that failed, or that brought no longer licence.
+    let not_before = still_to_come(standing.next_attempt_at_ms, scope.now, scope.longest_wait_ms);
+    match not_before.max(Some(begins_at).filter(|at| *at > scope.now)) {
+        Some(at) => Due::At(at, Work::License),
+        None => gated(session, scope, Urge::None),
     }
 }
 

@@ -3,12 +3,14 @@
 mod binding;
 mod catalogue;
 mod due;
+mod gate;
 mod server;
 mod verdict;
 
 pub use binding::{Observed, observe, observes_cdm};
 pub use catalogue::{CataloguePlan, Listed, compare_with_catalogue};
 pub use due::{Account, Due, LaneFacts, Scope, Servers, Urge, Work, due, is_trusted, still_to_come};
+pub use gate::{Budget, EXEMPT_TITLES, Spread, day_of, held_back_until, server_closed, spread_delay_ms};
 pub use server::Answer;
 pub use verdict::verdict;
 

@@ -38,10 +38,10 @@ impl Server {
         }
     }
 
-    /// Until when it is not asked. `clicked`: somebody waits, and only its own word holds.
-    pub fn closed_until(&self, now: Millis, longest_wait_ms: Millis, clicked: bool) -> Option<Millis> {
+    /// Until when it is not asked. `wanted`: somebody has asked, and only its own word holds.
+    pub fn closed_until(&self, now: Millis, longest_wait_ms: Millis, wanted: bool) -> Option<Millis> {
         let until = super::still_to_come(self.not_before_ms, now, longest_wait_ms)?;
-        (self.is_its_word || !clicked).then_some(until)
+        (self.is_its_word || !wanted).then_some(until)
     }
 
     /// How many requests may begin now.

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use super::due::{Due, LaneFacts, Scope, Urge, due, is_trusted};
+use super::gate::server_closed;
 use crate::model::{
     Action, Capability, Connectivity, Playable, PlayableSession, Reason, SessionSummary, State, Verdict, VerdictState,
 };
@@ -104,7 +105,10 @@ fn reason_of(
         (_, Due::Nothing(Some(reason))) => Some(reason),
         _ if lane.deferred.is_some() => lane.deferred,
         (_, Due::WhenOnline(_)) => Some(Reason::Offline),
-        (_, Due::At(..)) => pending_delay.or(standing.delay).or(standing.reason),
+        (_, Due::At(..)) => {
+            let server = server_closed(session, scope, false).map(|(_, reason)| reason);
+            pending_delay.or(standing.delay).or(server).or(standing.reason)
+        }
         (VerdictState::Suspect, _) => Some(match (standing.proof, standing.reason) {
             (_, Some(reason)) => reason,
             (Some(proof), _) if proof.generation != lane.generation => Reason::NewGeneration,

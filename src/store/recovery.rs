@@ -355,6 +355,7 @@ DELETE FROM pending WHERE session_id = (SELECT session_id FROM session WHERE ses
 UPDATE pending SET stage = 'journalled', proven_generation = NULL, proven_launch = NULL, proven_at_ms = NULL, key_ids = '[]',
     expiration_ms = NULL, delay = NULL, attempts = 0, next_attempt_at_ms = NULL;
 DELETE FROM debt WHERE lane NOT IN (SELECT id FROM lane);
+DELETE FROM evidence WHERE lane NOT IN (SELECT id FROM lane);
 DELETE FROM debt WHERE EXISTS (SELECT 1 FROM session
     WHERE session.lane = debt.lane AND session.session_id = debt.session_id AND NOT session.stale_id);
 DELETE FROM debt WHERE EXISTS (SELECT 1 FROM pending JOIN session ON session.id = pending.session

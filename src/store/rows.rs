@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, named_params, params}
 use super::codec::{Sql, damaged, json, optional_word, proof, word};
 use crate::error::Result;
 use crate::model::{
-    Debt, DebtId, Generation, KeyId, Lane, LaneId, LaneKey, Launch, LaunchId, Pending, PendingSummary, RowId, Server,
-    Session, SessionSummary, Standing, Strike, server_origin,
+    Debt, DebtId, Evidence, Generation, KeyId, Lane, LaneId, LaneKey, Launch, LaunchId, Pending, PendingSummary, RowId,
+    Rules, Server, Session, SessionSummary, Standing, Strike, server_origin,
 };
 
 pub struct Rows<'c> {
@@ -104,7 +104,7 @@ impl<'c> Rows<'c> {
 
     fn summaries(&self, condition: &str, parameters: impl Params) -> Result<Vec<SessionSummary>> {
         let sql = format!(
-            "SELECT id, lane, content_id, session.session_id, account, canary, last_played_at_ms, license_url,
+            "SELECT id, lane, content_id, session.session_id, account, canary, last_played_at_ms, license_url, rules, requests_day, requests,
                     init_data IS NOT NULL AND init_data_type IS NOT NULL AS renewable,
                     state, reason, session.delay, session.proven_generation, session.proven_launch,
                     session.proven_at_ms, session.expiration_ms, strike_run, strike_at_ms, session.attempts,
@@ -187,6 +187,21 @@ impl<'c> Rows<'c> {
         Ok(statement.query_row([&key.origin, &key.partition, &key.key_system], lane).optional()?)
     }
 
+    /// The hour in which a licence was last asked for, and how many requests it has seen.
+    pub fn budget(&self) -> Result<(i64, u32)> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT hour, requests FROM budget_row WHERE id = 1 AND intact")?;
+        Ok(statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()?.unwrap_or_default())
+    }
+
+    /// What the changes that a launch found have done.
+    pub fn evidence(&self, launch: LaunchId) -> Result<Vec<Evidence>> {
+        let sql = "SELECT evidence.*, origin, partition, key_system FROM evidence_row AS evidence JOIN lane ON lane.id = evidence.lane
+            WHERE launch = ?1 ORDER BY evidence.id";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_map([launch], evidence)?.collect::<Sql<_>>()?)
+    }
+
     pub fn servers(&self) -> Result<Vec<Server>> {
         let mut statement = self.connection.prepare_cached("SELECT * FROM server_row")?;
         Ok(statement.query_map([], server)?.collect::<Sql<_>>()?)
@@ -255,6 +270,7 @@ fn session(row: &Row<'_>) -> Sql<Session> {
         metadata: metadata.map(|_| json(row, "metadata")).transpose()?,
         ever_proven: row.get("ever_proven")?,
         request_id: row.get("request_id")?,
+        requests: (row.get("requests_day")?, row.get("requests")?),
         missing_launch: row.get("missing_launch")?,
         standing: standing(row)?,
         pending: None,
@@ -278,6 +294,7 @@ fn pending(row: &Row<'_>) -> Sql<Pending> {
 
 fn summary(row: &Row<'_>) -> Sql<SessionSummary> {
     intact(row)?;
+    let rules: Rules = json(row, "rules")?;
     Ok(SessionSummary {
         id: row.get("id")?,
         lane: row.get("lane")?,
@@ -289,6 +306,9 @@ fn summary(row: &Row<'_>) -> Sql<SessionSummary> {
         renewable: row.get("renewable")?,
         last_played_at_ms: row.get("last_played_at_ms")?,
         server: server_origin(row.get::<_, Option<String>>("license_url")?.as_deref()).into(),
+        requests: (row.get("requests_day")?, row.get("requests")?),
+        renew_ahead_ms: rules.renew_ahead_ms,
+        playback_ends_at_ms: rules.playback_ends_at_ms(),
         standing: standing(row)?,
         pending: None::<PendingSummary>,
     })
@@ -331,6 +351,22 @@ fn debt(row: &Row<'_>) -> Sql<Debt> {
     })
 }
 
+fn evidence(row: &Row<'_>) -> Sql<Evidence> {
+    intact(row)?;
+    Ok(Evidence {
+        lane: LaneKey {
+            origin: row.get("origin")?,
+            partition: row.get("partition")?,
+            key_system: row.get("key_system")?,
+        },
+        from: json(row, "old_binding")?,
+        to: json(row, "new_binding")?,
+        kept: row.get("kept")?,
+        lost: row.get("lost")?,
+        unsupported: row.get("unsupported")?,
+    })
+}
+
 fn server(row: &Row<'_>) -> Sql<Server> {
     intact(row)?;
     Ok(Server {
@@ -352,5 +388,6 @@ fn launch(row: &Row<'_>) -> Sql<Launch> {
         at_ms: row.get("at_ms")?,
         platform: json(row, "platform")?,
         changes: json(row, "changes")?,
+        evidence: Vec::new(),
     })
 }

@@ -83,6 +83,8 @@ CREATE TABLE session (
     checked_generation  INTEGER,
     stale_id            INTEGER NOT NULL DEFAULT 0,
     missing_launch      INTEGER,
+    requests_day        INTEGER NOT NULL DEFAULT 0,
+    requests            INTEGER NOT NULL DEFAULT 0,
     -- Ids that the row once had, as JSON.
     past_ids            TEXT NOT NULL DEFAULT '[]',
     checksum            INTEGER
@@ -141,10 +143,32 @@ CREATE TABLE server (
     failures       INTEGER NOT NULL,
     checksum       INTEGER
 );
+-- One row: this install's licence requests in the hour under way.
+CREATE TABLE budget (
+    id        INTEGER PRIMARY KEY,
+    hour      INTEGER NOT NULL,
+    requests  INTEGER NOT NULL,
+    checksum  INTEGER
+);
+-- What one change of a lane's binding did to its stored sessions.
+CREATE TABLE evidence (
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    launch         INTEGER NOT NULL,
+    lane           INTEGER NOT NULL REFERENCES lane ON DELETE CASCADE,
+    generation     INTEGER NOT NULL,
+    old_binding    TEXT NOT NULL,
+    new_binding    TEXT NOT NULL,
+    kept           INTEGER NOT NULL DEFAULT 0,
+    lost           INTEGER NOT NULL DEFAULT 0,
+    unsupported    INTEGER NOT NULL DEFAULT 0,
+    checksum       INTEGER,
+    UNIQUE (lane, generation)
+);
+CREATE INDEX evidence_by_launch ON evidence (launch);
 ";
 
 /// The tables with the columns that their rows are known by. Rows of later ones belong to rows of earlier ones.
-pub const TABLES: [(&str, &str); 8] = [
+pub const TABLES: [(&str, &str); 10] = [
     ("meta", "id"),
     ("launch", "id"),
     ("lane", "id"),
@@ -153,6 +177,8 @@ pub const TABLES: [(&str, &str); 8] = [
     ("pending", "session"),
     ("debt", "id"),
     ("server", "origin"),
+    ("budget", "id"),
+    ("evidence", "id"),
 ];
 
 /// Opens a database that is ours and looks as it should; its rows are looked at when they are read. Another's or a newer one is

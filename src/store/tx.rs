@@ -10,7 +10,7 @@ use super::rows::Rows;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{
-    Change as PlatformChange, Debt, DebtId, Generation, KeyId, Lane, LaneId, LaunchId, RowId, Server, Session,
+    Binding, Change as PlatformChange, Debt, DebtId, Generation, KeyId, Lane, LaneId, LaunchId, RowId, Server, Session,
     SessionSummary, Snapshot,
 };
 
@@ -99,7 +99,8 @@ impl<'c> Tx<'c> {
             license_url = ?7, capabilities = ?8, last_played_at_ms = ?9, rules = ?10, canary = ?11, metadata = ?12,
             ever_proven = ?13, request_id = ?14, state = ?15, reason = ?16, delay = ?17, proven_generation = ?18,
             proven_launch = ?19, proven_at_ms = ?20, expiration_ms = ?21, strike_run = ?22, strike_at_ms = ?23,
-            attempts = ?24, next_attempt_at_ms = ?25, checked_generation = ?26, stale_id = ?27, missing_launch = ?28
+            attempts = ?24, next_attempt_at_ms = ?25, checked_generation = ?26, stale_id = ?27, missing_launch = ?28,
+            requests_day = ?29, requests = ?30
             WHERE id = ?1";
         self.connection.prepare_cached(sql)?.execute(params![
             session.id,
@@ -130,6 +131,8 @@ impl<'c> Tx<'c> {
             standing.checked_generation,
             standing.stale_id,
             session.missing_launch,
+            session.requests.0,
+            session.requests.1,
         ])?;
         self.save_pending(session)
     }
@@ -240,6 +243,37 @@ impl<'c> Tx<'c> {
         Ok(())
     }
 
+    pub fn save_budget(&mut self, hour: i64, requests: u32) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO budget (id, hour, requests) VALUES (1, ?1, ?2)";
+        self.connection.prepare_cached(sql)?.execute(params![hour, requests])?;
+        Ok(())
+    }
+
+    /// A lane's new generation begins with a change of its binding.
+    pub fn insert_evidence(&mut self, launch: LaunchId, lane: &Lane, old: &Binding) -> Result<()> {
+        let sql = "INSERT OR IGNORE INTO evidence (launch, lane, generation, old_binding, new_binding) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let values = params![launch, lane.id, lane.generation, to_json(old), to_json(&lane.binding)];
+        self.connection.prepare_cached(sql)?.execute(values)?;
+        Ok(())
+    }
+
+    /// One stored session was kept or lost in a lane's generation.
+    pub fn count_evidence(&mut self, lane: LaneId, generation: Generation, kept: bool) -> Result<()> {
+        let sql = match kept {
+            true => "UPDATE evidence SET kept = kept + 1 WHERE lane = ?1 AND generation = ?2",
+            false => "UPDATE evidence SET lost = lost + 1 WHERE lane = ?1 AND generation = ?2",
+        };
+        self.connection.prepare_cached(sql)?.execute([lane, generation])?;
+        Ok(())
+    }
+
+    /// A lane's stored sessions cannot be asked for any more.
+    pub fn count_unsupported(&mut self, lane: LaneId, generation: Generation) -> Result<()> {
+        let sql = "UPDATE evidence SET unsupported = (SELECT count(*) FROM session WHERE lane = ?1) WHERE lane = ?1 AND generation = ?2";
+        self.connection.prepare_cached(sql)?.execute([lane, generation])?;
+        Ok(())
+    }
+
     pub fn save_server(&mut self, server: &Server) -> Result<()> {
         let sql = "INSERT OR REPLACE INTO server (origin, rate_per_s, ceiling_per_s, tokens, at_ms, not_before_ms, is_its_word,
             failures) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
@@ -261,8 +295,10 @@ impl<'c> Tx<'c> {
         self.sessions.extend(self.ids("session")?);
         self.debts.extend(self.ids("debt")?);
         self.lanes.extend(self.ids("lane")?);
-        self.connection
-            .execute_batch("DELETE FROM session; DELETE FROM debt; DELETE FROM lane; DELETE FROM server;")?;
+        self.connection.execute_batch(
+            "DELETE FROM session; DELETE FROM debt; DELETE FROM lane; DELETE FROM server;
+            DELETE FROM evidence;",
+        )?;
         self.connection.execute("DELETE FROM launch WHERE id <> ?1", [except])?;
         Ok(())
     }

@@ -59,6 +59,9 @@ pub fn summary(standing: &Standing) -> SessionSummary {
         canary: false,
         last_played_at_ms: None,
         server: "".into(),
+        requests: (0, 0),
+        renew_ahead_ms: None,
+        playback_ends_at_ms: None,
         standing: standing.clone(),
         pending: None,
     }

@@ -106,6 +106,11 @@ proptest! {
                 longest_wait_ms: policy.backoff_max_ms,
                 account: crate::plan::Account::Any,
         servers: std::sync::Arc::default(),
+        spread: None,
+        unauthorized: std::sync::Arc::default(),
+        budget: crate::plan::Budget::default(),
+        requests_per_day: 24,
+        requests_per_hour: 5_000,
             };
             if is_trusted(&summary(&standing), &facts, &scope) {
                 prop_assert_eq!(proven_in, Some(generation), "{:?}", standing);

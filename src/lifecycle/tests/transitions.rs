@@ -23,6 +23,11 @@ fn scope(now: i64) -> Scope {
         longest_wait_ms: Policy::default().backoff_max_ms,
         account: crate::plan::Account::Any,
         servers: std::sync::Arc::default(),
+        spread: None,
+        unauthorized: std::sync::Arc::default(),
+        budget: crate::plan::Budget::default(),
+        requests_per_day: 24,
+        requests_per_hour: 5_000,
     }
 }
 

@@ -21,6 +21,11 @@ pub fn scope() -> Scope {
         longest_wait_ms: crate::model::Policy::default().backoff_max_ms,
         account: crate::plan::Account::Any,
         servers: std::sync::Arc::default(),
+        spread: None,
+        unauthorized: std::sync::Arc::default(),
+        budget: crate::plan::Budget::default(),
+        requests_per_day: 24,
+        requests_per_hour: 5_000,
     }
 }
 
@@ -73,6 +78,9 @@ pub fn session(standing: Standing) -> SessionSummary {
         canary: false,
         last_played_at_ms: None,
         server: "".into(),
+        requests: (0, 0),
+        renew_ahead_ms: None,
+        playback_ends_at_ms: None,
         standing,
         pending: None,
     }

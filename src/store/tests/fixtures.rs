@@ -72,6 +72,7 @@ pub fn session(lane: i64, content_id: &str) -> Session {
         metadata: None,
         ever_proven: false,
         request_id: None,
+        requests: (0, 0),
         missing_launch: None,
         standing: Standing::unproven(None),
         pending: None,

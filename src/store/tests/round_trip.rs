@@ -43,6 +43,7 @@ fn full(id: i64, lane: i64) -> Session {
         metadata: Some(serde_json::json!({ "title": "Film", "list": [1, 2.5, null, "é"] })),
         ever_proven: true,
         request_id: Some("request".to_owned()),
+        requests: (20_000, 3),
         missing_launch: Some(4),
         standing: Standing {
             state: State::Blocked,
