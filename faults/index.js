@@ -1,29 +1,23 @@
 'use strict';
 
-// The campaign of faults: `node faults [--kills N] [--damaged N] [--disk N] [--fuzz N] [--seed S] [--json]`. Exits with 1 on any loss.
+// The campaign of faults: `node faults [--kills N] [--damaged N] [--disk N] [--fuzz N] [--firefox N] [--seed S] [--json]`. Exits with 1 on any loss.
 
 const { Board } = require('./board');
 const { runDamage, LOSSES: DAMAGE_LOSSES } = require('./damage');
 const { runFullDisk } = require('./disk');
+const { tellOnce } = require('./failures');
+const { runFirefoxKills } = require('./firefox');
 const { runFuzz } = require('./fuzz');
 const { runKills } = require('./kills');
 const { readOptions, USAGE } = require('./options');
 
 /**
- * @typedef {object} Failure
- * @property {string} figure what it counts for
- * @property {string} what
- * @property {Record<string, number>} repeat the options that repeat it
- * @property {string} [trace] a file that says what happened
- *
- * @typedef {(failure: Failure) => void} Fail
- *
  * @typedef {object} Campaign
  * @property {number} count
  * @property {number} seed case n has seed + n, so that it can be repeated alone
  * @property {number} jobs
  * @property {(figures: any) => void} progress
- * @property {Fail} fail
+ * @property {import('./failures').Fail} fail
  *
  * @typedef {object} Part
  * @property {keyof import('./options').Options & string} option
@@ -41,10 +35,8 @@ const PARTS = [
   { option: 'damaged', name: 'damaged databases', run: runDamage, done: ({ damagedDatabases }) => damagedDatabases, losses: DAMAGE_LOSSES },
   { option: 'disk', name: 'full disks', run: runFullDisk, done: ({ cases }) => cases, losses: ['acknowledgedLost', 'otherFailures'] },
   { option: 'fuzz', name: 'fuzz inputs', run: runFuzz, done: ({ fuzzInputs }) => fuzzInputs, losses: ['fuzzCrashes'] },
+  { option: 'firefox', name: 'kills of Firefox', run: runFirefoxKills, done: ({ kills }) => kills, losses: ['recordsLost', 'licencesPaidTwice'] },
 ];
-
-/** More failures than this are counted, and not written out. */
-const MAX_WRITTEN = 20;
 
 /** @param {import('./options').Options} options */
 async function main(options) {
@@ -56,7 +48,7 @@ async function main(options) {
   for (const part of PARTS) {
     const count = /** @type {number} */ (options[part.option]);
     const partStartedAt = performance.now();
-    const fail = once((/** @type {Failure} */ failure) => board.note(describe(failure)));
+    const fail = tellOnce((text) => board.note(text));
     const lossesOf = (/** @type {any} */ figures) => part.losses.reduce((sum, name) => sum + figures[name], 0);
     const progress = (/** @type {any} */ figures) =>
       board.show(part.name, { done: part.done(figures), of: count, lost: lossesOf(figures), more: moreOf(figures, part) }, partStartedAt);
@@ -73,24 +65,6 @@ async function main(options) {
   process.exitCode = losses === 0 ? 0 : 1;
 }
 
-/** Every kind of failure of a case once, and not too many. @param {Fail} write @returns {Fail} */
-function once(write) {
-  const seen = new Set();
-  return (failure) => {
-    const kind = JSON.stringify([failure.figure, failure.repeat]);
-    if (seen.has(kind)) return;
-    seen.add(kind);
-    if (seen.size <= MAX_WRITTEN) write(failure);
-  };
-}
-
-/** @param {Failure} failure */
-function describe({ figure, what, repeat, trace }) {
-  const sizes = { ...Object.fromEntries(PARTS.map(({ option }) => [option, 0])), ...repeat };
-  const options = Object.entries(sizes).map(([name, value]) => `--${name} ${value}`).join(' ');
-  return `  ${figure}: ${what.slice(0, 1_500)}\n    repeat with: node faults ${options}${trace ? `\n    what happened: ${trace}` : ''}`;
-}
-
 /** @param {any} figures @param {Part} part */
 function moreOf(figures, { done, losses }) {
   const rest = Object.entries(figures).filter(([name, value]) => typeof value === 'number' && (losses.includes(name) ? value > 0 : value !== done(figures)));
@@ -98,7 +72,7 @@ function moreOf(figures, { done, losses }) {
 }
 
 /** @param {Record<string, any>} results @param {import('./options').Options} options @param {number} ms */
-function summary({ kills, damaged, disk, fuzz }, { seed }, ms) {
+function summary({ kills, damaged, disk, fuzz, firefox }, { seed }, ms) {
   const { processCrashes: killCrashes, ...ofKills } = kills;
   const { processCrashes: damageCrashes, wrongOfflineVerdicts: wrongAfterDamage, ...ofDamage } = damaged;
   return {
@@ -108,6 +82,7 @@ function summary({ kills, damaged, disk, fuzz }, { seed }, ms) {
     processCrashes: killCrashes + damageCrashes,
     fullDisk: disk,
     ...fuzz,
+    firefox,
     seed,
     seconds: Math.round(ms / 1000),
   };

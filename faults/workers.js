@@ -57,9 +57,10 @@ class Worker {
 
   /** @param {unknown} which @param {number} timeoutMs @returns {Promise<{ result: any, end: string }>} */
   run(which, timeoutMs) {
+    this.#errors = '';
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
-        this.#answer({ result: null, end: `${NO_ANSWER} in ${timeoutMs} ms` });
+        this.#answer({ result: null, end: `${NO_ANSWER} in ${timeoutMs} ms ${this.#errors}`.trim() });
         this.#givenUp = true;
         this.#child.kill('SIGKILL');
       }, timeoutMs);

@@ -21,6 +21,7 @@ const STEPS = [
   ['types', () => npm('run', 'types').then(nothingToSay)],
   ['cargo test', () => cargo('test', '--locked').then(countRustTests)],
   ['Jest', () => jest(process.execPath)],
+  ['a small campaign of faults', () => faults('--kills', '100', '--damaged', '500', '--disk', '4', '--fuzz', '5000', '--firefox', '0')],
   ...NODE_VERSIONS.map((version) => [`contract on Node ${version}`, () => contractOn(version)]),
   ['package in a consumer', checkConsumer],
 ];
@@ -40,6 +41,12 @@ async function jest(node, ...args) {
   const output = await run(node, ['--experimental-vm-modules', script, '--ci', '--runInBand', ...args]);
   const skipped = [...output.matchAll(/^skipped: .*$/gm)].map(([line]) => `\n  ${line}`);
   return (output.match(/^Tests: +(.*)$/m)?.[1] ?? '') + skipped.join('');
+}
+
+async function faults(...sizes) {
+  const output = await run(process.execPath, ['faults', ...sizes, '--json']);
+  const { kills, damagedDatabases, fullDisk, fuzzInputs } = JSON.parse(output.trim().split('\n').at(-1));
+  return `${kills} kills, ${damagedDatabases} damaged databases, ${fullDisk.cases} full disks, ${fuzzInputs} fuzz inputs`;
 }
 
 async function contractOn(version) {

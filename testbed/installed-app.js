@@ -104,4 +104,4 @@ function isGood(keyStatuses, keyIds) {
   return keyIds.every((keyId) => keyStatuses?.[keyId] === 'usable');
 }
 
-module.exports = { InstalledApp, isGood };
+module.exports = { InstalledApp, isGood, POLICY };

@@ -87,7 +87,7 @@ async function interrupt(app, { moment, strike, comeBack, goesOn }) {
     await report(app, accounts, broken);
     broken = await app.playAll(CONTENT_IDS);
   }
-  const unready = (app.offline?.unready() ?? []).map(({ contentId, state, reason }) => ({ contentId, error: `${contentId} is ${state}, ${reason}` }));
+  const unready = (await app.offline?.unready() ?? []).map(({ contentId, state, reason }) => ({ contentId, error: `${contentId} is ${state}, ${reason}` }));
   return {
     struckIn,
     good: [...good].sort(),

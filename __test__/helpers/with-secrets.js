@@ -43,7 +43,7 @@ async function main() {
   const jwk = { kty: 'oct', kid: hexToBase64url(keyId(1)), k: hexToBase64url(keyId(1)) };
   let answer = 0;
   app.server.behave(() => /** @type {any} */ (behaviours[Math.min(answer++, behaviours.length - 1)]));
-  const policy = { backoffBaseMs: 1, backoffMaxMs: 5, strikeSpacingMs: 1 };
+  const policy = { backoffBaseMs: 1, backoffMaxMs: 5, strikeSpacingMs: 1, licensesPerSessionPerDay: 1000 };
   const platform = { ...UPDATED, machine: secret('machine') };
   const url = `${app.server.url}/?token=${secret('query')}#${secret('fragment')}`;
 

@@ -15,15 +15,16 @@ const PHASES = ['probe', 'check', 'license', 'verify', 'adopt', 'release'];
  * The browser is killed in the middle of a run, in each phase in turn, at a random moment of it.
  * @param {InstalledApp} app without titles
  * @param {number} seed
+ * @param {number} [count]
  * @returns {Promise<KillFigures>}
  */
-async function surviveKills(app, seed) {
-  output.headline(`${COUNT} kills in the middle of a run, at random moments (--seed ${seed})`);
+async function surviveKills(app, seed, count = COUNT) {
+  output.headline(`${count} kills in the middle of a run, at random moments (--seed ${seed})`);
   const random = randomNumbers(seed);
   await app.install([...TITLES]);
   const durations = await rehearse(app);
   const figures = { count: 0, paidTwice: 0, lost: 0 };
-  while (figures.count < COUNT) {
+  while (figures.count < count) {
     const phase = PHASES[figures.count % PHASES.length];
     const delayMs = Math.floor(random() * (durations.get(phase) ?? 0));
     const aftermath = await interrupt(app, {

@@ -30,7 +30,7 @@ function acquireLicense({ session, requestId, message, replaces }) {
 /** @param {any} options */
 async function open(options) {
   offline = await OfflineSessions.open({ ...options, acquireLicense });
-  for (const event of /** @type {const} */ (['session-changed', 'content-ready'])) {
+  for (const event of /** @type {const} */ (['session-changed', 'content-ready', 'run-finished'])) {
     offline.on(event, (/** @type {any} */ value) => send({ type: 'event', event, value }));
   }
   offline.on('warning', (warning) => send({ type: 'event', event: 'warning', value: plainError(warning) }));

@@ -1,5 +1,7 @@
 'use strict';
 
+const { Profile } = require('../app/profile');
+
 /**
  * @typedef {import('../..').StoredSession} StoredSession
  *
@@ -23,4 +25,18 @@ function rowOf(row) {
   return { name: nameOf(row), facts: JSON.stringify(Object.entries(plain).sort(([a], [b]) => (a < b ? -1 : 1))) };
 }
 
-module.exports = { nameOf, rowOf };
+/** The CDM and the catalogue as they were. @param {Truth} truth */
+function profileOf({ storages, catalogue }) {
+  const profile = new Profile();
+  for (const { lane, index, records, witnesses } of storages) {
+    const storage = profile.cdm.storage(lane);
+    for (const sessionId of index) storage.index.add(sessionId);
+    for (const [sessionId, record] of records) storage.records.set(sessionId, structuredClone(record));
+    for (const [keySystem, value] of witnesses) storage.witnesses.set(keySystem, value);
+  }
+  for (const [contentId, entries] of catalogue) profile.catalogue.set(contentId, structuredClone(entries));
+  profile.cdm.on('probe', ({ lane }) => (lane.partition ? { persistentLicense: 'unsupported', witness: null } : undefined));
+  return profile;
+}
+
+module.exports = { profileOf, rowOf };

@@ -41,13 +41,13 @@ async function runDamage({ count, seed, jobs, progress, fail }) {
     });
     await runCases(path.join(__dirname, 'case.js'), cases, jobs, CASE_TIMEOUT_MS, (which, result, end) => {
       const died = [{ figure: end.startsWith(NO_ANSWER) ? 'notRecovered' : 'processCrashes', what: end }];
-      const { findings = died, damages = [], told = false } = result ?? {};
+      const { findings = died, damages = null, told = false } = result ?? {};
       figures.damagedDatabases += 1;
       figures.recoveries += told ? 1 : 0;
-      figures.untouched += result && damages.length === 0 ? 1 : 0;
+      figures.untouched += damages?.length === 0 ? 1 : 0;
       for (const { figure, what } of /** @type {{ figure: keyof typeof figures, what: string }[]} */ (findings)) {
         figures[figure] += 1;
-        if (LOSSES.includes(figure)) fail({ figure, what: `${JSON.stringify(damages)}: ${what}`, repeat: { damaged: 1, seed: which.seed } });
+        if (LOSSES.includes(figure)) fail({ figure, what: damages ? `${JSON.stringify(damages)}: ${what}` : what, repeat: { damaged: 1, seed: which.seed } });
       }
       progress(figures);
     });

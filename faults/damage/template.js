@@ -6,14 +6,14 @@ const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { OfflineSessions } = require('../..');
 const { license, parseLicenseRequest } = require('../../testbed/clearkey');
-const { PLATFORM } = require('../kills/app');
-const { LANE, Profile } = require('../kills/profile');
-const { Titles } = require('../kills/titles');
+const { PLATFORM, UNPACED } = require('../app/app');
+const { LANE, Profile } = require('../app/profile');
+const { Titles } = require('../app/titles');
 const { rowOf } = require('./facts');
 
 /**
  * @typedef {import('../random').Random} Random
- * @typedef {import('../kills/titles').Title} Title
+ * @typedef {import('../app/titles').Title} Title
  */
 
 const DATABASE = 'offline-sessions.sqlite3';
@@ -88,7 +88,7 @@ class Template {
   /** @param {string} electron */
   async #launch(electron) {
     this.#offline = await OfflineSessions.open({
-      directory: this.#store, platform: { ...PLATFORM, electron }, policy: { backoffBaseMs: HOUR, relicenseExpired: false },
+      directory: this.#store, platform: { ...PLATFORM, electron }, policy: { ...UNPACED, backoffBaseMs: HOUR, relicenseExpired: false },
       acquireLicense: async ({ session, message }) => this.#answer(session.contentId, message),
     });
     this.#offline.on('session-changed', (row) => this.#note([row]));

@@ -5,9 +5,9 @@ const os = require('node:os');
 const path = require('node:path');
 const { CallFailed } = require('../app/process');
 const { inFolders } = require('../folders');
-const { App } = require('../kills/app');
-const { noFigures } = require('../kills/figures');
-const { finish } = require('../kills/whole');
+const { App } = require('../app/app');
+const { noFigures } = require('../app/figures');
+const { finish } = require('../app/whole');
 const { Random } = require('../random');
 const { smallSpace } = require('./space');
 
@@ -49,6 +49,8 @@ class FullDisk {
         process = await this.#relaunchWhileFull();
       }
       await this.#space.free(process.pid);
+      // What had failed by then may be told a moment later.
+      await this.#refusable(app.call(process, 'revalidate'));
       app.tolerated.clear();
       app.titles.compare(await app.call(process, 'list'));
       await finish(app, process);

@@ -69,7 +69,8 @@ const CALLS = {
 const openOptions = (directory, random) => ({
   directory, platform: { ...PLATFORM }, lockWaitMs: 0, acquireLicense: async () => random.bytes(8), classifyRefusal: () => null, adopt: async () => 'adopted',
   policy: { mode: 'repair', batchSize: 5, licenseConcurrency: 2, keyStatusWaitMs: 1, startPhaseTimeoutMs: 20, taskTimeoutMs: 20, licenseTimeoutMs: 20,
-    backoffBaseMs: 1, backoffMaxMs: 10, strikeSpacingMs: 1, relicenseExpired: true, keepLicenseQuery: false, ensurePlayableTimeoutMs: 5 },
+    backoffBaseMs: 1, backoffMaxMs: 10, strikeSpacingMs: 1, relicenseExpired: true, licenseRatePerS: 100, licenseRateMaxPerS: 200,
+    keepLicenseQuery: false, ensurePlayableTimeoutMs: 5 },
 });
 
 module.exports = { CALLS, LANE, PLATFORM, openOptions, session };

@@ -5,8 +5,12 @@ const os = require('node:os');
 const path = require('node:path');
 const { inFolders } = require('../folders');
 const { Random } = require('../random');
-const { noFigures } = require('./figures');
+const { noFigures } = require('../app/figures');
 const { Life } = require('./life');
+
+/** Of all kills, at least so many have to fall between a new session and its record; so few kills as these may miss that by chance. */
+const MID_LICENCE = 0.05;
+const FEW = 200;
 
 /** A directory is killed this often before it is looked at in peace. */
 const KILLS_OF_A_LIFE = 10;
@@ -32,6 +36,11 @@ async function runKills({ count, seed, jobs, progress, fail }) {
     for (const name of /** @type {(keyof typeof own)[]} */ (Object.keys(own))) figures[name] += own[name];
     progress(figures);
   });
+  const { kills, killsMidLicence } = figures;
+  if (kills >= FEW && killsMidLicence < MID_LICENCE * kills) {
+    figures.otherFailures += 1;
+    fail({ figure: 'otherFailures', what: `only ${killsMidLicence} of ${kills} kills fell between a new session and its record`, repeat: { kills, seed } });
+  }
   return figures;
 }
 

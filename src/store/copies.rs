@@ -67,9 +67,8 @@ pub fn damaged_name() -> String {
     format!("{FILE_PREFIX}{DAMAGED}{}.sqlite3", now.as_millis())
 }
 
-/// Removes what was set aside long ago; all of it, and the copies, with `everything`.
-pub fn remove(directory: &Directory, everything: bool) -> Result<()> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+/// Removes what was set aside long before `now`; all of it, and the copies, with `everything`.
+pub fn remove(directory: &Directory, now: Duration, everything: bool) -> Result<()> {
     for name in directory.own_files()? {
         let rest = name.trim_start_matches(FILE_PREFIX);
         let set_aside = rest.strip_prefix(DAMAGED).and_then(|rest| rest.split('.').next()?.parse().ok());

@@ -5,6 +5,9 @@ use proptest::prelude::*;
 
 use super::CONTENTS;
 
+/// By how much a clock is set that is wrong.
+const YEARS: i64 = 20 * 365 * 86_400_000;
+
 /// What happens next. `usize`s choose among what is there.
 #[derive(Debug, Clone)]
 pub enum Op {
@@ -64,6 +67,7 @@ pub fn op(lies: bool) -> impl Strategy<Value = Op> {
         2 => prop::option::of(0..3_u8).prop_map(Op::CdmVersion),
         1 => capability.prop_map(Op::Capability),
         1 => connectivity.prop_map(Op::Connect),
+        2 => prop::sample::select(&[-YEARS, YEARS]).prop_map(Op::Wait),
     ];
     prop_oneof![5 => honest, 1 => wild].boxed()
 }

@@ -1,6 +1,6 @@
 //! Serves what is handed out, and tells the model what was answered.
 
-use electron_offline_sessions::engine::{PhaseOrder, TaskOrder};
+use electron_offline_sessions::engine::{PhaseOrder, Poll, TaskOrder};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -8,9 +8,14 @@ use super::{Checked, Row, World};
 use crate::app::{content_of, id_of, licensed};
 use crate::cdm::{key_of, loaded};
 
+/// `backoffMaxMs` by default, whatever the clock was when something was put off.
+const LONGEST_WAIT: i64 = 6 * 3_600_000;
+
 impl World {
     pub(super) async fn serve(&mut self, fates: &[u8]) -> Checked {
-        let phases = self.app.poll().await.phases;
+        let Poll { phases, next_poll_at, .. } = self.app.poll().await;
+        let wait = next_poll_at.map_or(0, |at| at - self.app.now());
+        prop_assert!(wait <= LONGEST_WAIT, "nothing is done for {wait} ms");
         prop_assert!(phases.len() <= 1, "one phase at a time in a lane");
         for order in phases {
             prop_assert!(!self.unsupported || order.phase == "probe", "{} in an unsupported lane", order.phase);

@@ -3,8 +3,8 @@
 const clearkey = require('../../testbed/clearkey');
 
 /**
- * @typedef {import('../app/process').Request} Request
- * @typedef {import('../app/process').Answer} Answer
+ * @typedef {import('./process').Request} Request
+ * @typedef {import('./process').Answer} Answer
  */
 
 /** The licence server, which keeps its books over every kill. */

@@ -1,7 +1,7 @@
 'use strict';
 
 const { setTimeout: sleep } = require('node:timers/promises');
-const { AppProcess, CallFailed } = require('../app/process');
+const { AppProcess, CallFailed } = require('./process');
 const { Random } = require('../random');
 const { LicenseServer } = require('./license-server');
 const { Profile, LANE } = require('./profile');
@@ -20,6 +20,9 @@ const STEPS = /** @type {const} */ ([
 ]);
 const PLATFORM = { app: '1.0.0', electron: '29.1.6', chromium: '122.0.6261.139', cdms: [{ keySystem: LANE.keySystem, version: '4.10.2891.0' }],
   os: { name: 'Debian', version: '12' }, arch: 'x86_64', profile: 'main', machine: 'this machine' };
+
+/** The licence server of a campaign bears anything. */
+const UNPACED = Object.freeze({ licenseRatePerS: 1_000, licenseRateMaxPerS: 1_000 });
 
 /** An app over many launches, of which each may be killed: what it was told, and what must be true whenever it is opened again. */
 class App {
@@ -58,7 +61,7 @@ class App {
     this.profile = new Profile();
     this.titles = new Titles(report);
     this.server = new LicenseServer(this.#jitter, this.profile, report);
-    this.#policy = { backoffBaseMs: 1, backoffMaxMs: 20, licenseConcurrency: random.int(1, 4), batchSize: random.pick([2, 5, 25]) };
+    this.#policy = { ...UNPACED, backoffBaseMs: 1, backoffMaxMs: 20, licenseConcurrency: random.int(1, 4), batchSize: random.pick([2, 5, 25]) };
     this.#watchSteps(random.chance(0.5));
   }
 
@@ -257,4 +260,4 @@ class App {
 /** A row may have stood under the same id before. @param {import('../..').StoredSession} row @param {string} sessionId @param {string} keyId */
 const isRecord = (row, sessionId, keyId) => row.state === 'active' && row.sessionId === sessionId && row.keyIds.includes(keyId);
 
-module.exports = { App, PLATFORM };
+module.exports = { App, PLATFORM, UNPACED };

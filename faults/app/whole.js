@@ -3,7 +3,7 @@
 const { setTimeout: sleep } = require('node:timers/promises');
 
 /**
- * @typedef {import('../app/process').AppProcess} AppProcess
+ * @typedef {import('./process').AppProcess} AppProcess
  * @typedef {import('./app').App} App
  * @typedef {import('./titles').Title} Title
  */
