@@ -216,6 +216,21 @@ describe('both sides over a MessageChannel', () => {
     await expect(full).rejects.toMatchObject(GONE);
   });
 
+  test('a catalogue crosses with its init data', async () => {
+    const entry = { contentId: 'film', sessionIds: ['7'] };
+    window.inventory = async (lane) => (lane.origin === LANE.origin ? [{ ...entry, initData: new Uint8Array([1, 255]) }, entry] : []);
+    expect(await driver.inventory(LANE)).toEqual([{ ...entry, initData: new Uint8Array([1, 255]) }, { ...entry, initData: null }]);
+    window.inventory = async () => null;
+    await expect(driver.inventory(LANE)).rejects.toMatchObject({ name: 'TypeError' });
+  });
+
+  test.each([['of Shaka\'s database', 'ERR_SHAKA_LAYOUT', 'ERR_SHAKA_LAYOUT'], ['that is the main process\'s', 'ERR_DRIVER_GONE', undefined]])(
+    'of codes of a window\'s errors, one %s counts as it should', async (_name, code, expected) => {
+      window.inventory = async () => { throw Object.assign(new Error('no'), { code }); };
+      const error = await driver.inventory(LANE).catch((reason) => reason);
+      expect([error.message, error.code, error.name]).toEqual(['no', expected, expected ? 'OfflineSessionsError' : 'Error']);
+    });
+
   test('an abort reaches the task in the window, and what it waits for', async () => {
     const aborter = new AbortController();
     const ended = new Promise((resolve) => {

@@ -180,7 +180,7 @@ function withInitData(field, value) {
 
 /** The other way: `initData` as bytes. @param {any} session */
 function withBytes(session) {
-  return { ...session, initData: session.initData === null ? null : new Uint8Array(Buffer.from(session.initData, 'base64')) };
+  return { ...session, initData: session.initData === null || session.initData === undefined ? null : new Uint8Array(Buffer.from(session.initData, 'base64')) };
 }
 
 module.exports = {

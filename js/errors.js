@@ -16,6 +16,7 @@ const ERROR_CODES = Object.freeze({
   ERR_READ_ONLY: 'The directory or the database file cannot be written.',
   ERR_NEWER_DATABASE: 'The database was written by a newer version of this package and is left as it is: verdicts are read, nothing can be written.',
   ERR_CORRUPT_DATABASE: 'The database is damaged. It is set aside and restored, `recovered` says with what; a call that still fails with this may be made again.',
+  ERR_SHAKA_LAYOUT: 'Shaka Player\'s database is not of the layout that is known (version 5); nothing of it was touched.',
   ERR_DRIVER_GONE: 'The window that ran the work was closed or reloaded before it answered.',
   ERR_NATIVE_MISSING: 'The native addon for this platform is not there or could not be loaded.',
   ERR_INTERNAL: 'Something this package did not foresee; please report it with its cause.',

@@ -73,6 +73,8 @@
  * @property {(session: DriverSession, context: LicenseContext) => Promise<LicenseOutcome>} license
  * @property {(session: DriverSession, newSessionId: string, context: Context) => Promise<AdoptOutcome>} adopt
  * @property {(session: DriverSession, context: Context & { acquireLicense: AcquireLicense }) => Promise<ReleaseOutcome>} release
+ * @property {(lane: Lane, context?: Partial<Context>) => Promise<import('./types').CatalogueEntry[]>} [inventory] the player's catalogue
+ *   of a lane, for `reconcile`
  */
 
 module.exports = {};

@@ -5,7 +5,7 @@
  *
  * @typedef {{ type: 'ready' }
  *   | { type: 'outcome', id: string, outcome: unknown }
- *   | { type: 'failure', id: string, name: string, message: string }
+ *   | { type: 'failure', id: string, name: string, message: string, code?: string }
  *   | { type: 'sessionCreated', id: string, sessionId: string }
  *   | { type: 'licenseMessage', id: string, messageId: string | number, messageType: string, message: string }} WindowMessage
  */
@@ -51,7 +51,8 @@ function isLicenseFailure(outcome) {
 }
 
 /**
- * By method, whether a value is an outcome of it. Methods that are not listed resolve with nothing.
+ * By method, whether a value is an outcome of it. Methods that are not listed resolve with nothing; `reconcile` checks what an
+ * inventory says.
  * @type {Record<string, (outcome: any) => boolean>}
  */
 const OUTCOMES = {
@@ -82,7 +83,7 @@ function parseWindowMessage(data) {
     case 'outcome':
       return 'outcome' in message ? message : null;
     case 'failure':
-      return isText(message.name) && isText(message.message) ? message : null;
+      return isText(message.name) && isText(message.message) && (message.code === undefined || isText(message.code, 64)) ? message : null;
     case 'sessionCreated':
       return isSessionId(message.sessionId) ? message : null;
     case 'licenseMessage':

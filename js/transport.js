@@ -3,6 +3,7 @@
 const { randomUUID } = require('node:crypto');
 const { types } = require('node:util');
 const { OfflineSessionsError } = require('./errors.js');
+const { withBytes } = require('./arguments.js');
 const { parseWindowMessage, isOutcomeOf } = require('./transport-messages.js');
 
 /**
@@ -30,6 +31,12 @@ const { parseWindowMessage, isOutcomeOf } = require('./transport-messages.js');
 
 const gone = (why = 'The window was closed or reloaded.', /** @type {unknown} */ cause = undefined) =>
   new OfflineSessionsError('ERR_DRIVER_GONE', why, { cause });
+
+/** The one code that a window may speak of: others are the main process's. @param {{ name: string, message: string, code?: string }} failure */
+function windowError({ name, message, code }) {
+  if (code === 'ERR_SHAKA_LAYOUT') return new OfflineSessionsError(code, message);
+  return Object.assign(new Error(message), { name });
+}
 
 /** The main process's end of a transport: a SessionDriver whose work is done by the window at the other end. */
 class TransportDriver {
@@ -91,6 +98,11 @@ class TransportDriver {
   /** @type {SessionDriver['release']} */
   release(session, context) {
     return this.#run('release', [session], context);
+  }
+
+  /** @type {NonNullable<SessionDriver['inventory']>} */
+  async inventory(lane, context) {
+    return (await this.#run('inventory', [lane], context)).map(withBytes);
   }
 
   /** Ends the transport: what is outstanding is aborted in the window and rejects with `ERR_DRIVER_GONE`. */
@@ -176,7 +188,7 @@ class TransportDriver {
         if (isOutcomeOf(task.method, message.outcome)) task.resolve(message.outcome ?? undefined);
         break;
       case 'failure':
-        task.reject(Object.assign(new Error(message.message), { name: message.name }));
+        task.reject(windowError(message));
         break;
       case 'sessionCreated':
         this.#journal(task, message.sessionId);

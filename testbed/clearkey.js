@@ -26,21 +26,23 @@ function licenseRequest(keyIds) {
 
 /**
  * @param {Uint8Array} message
+ * @param {string} [wanted] the session type that it must be for
  * @returns {string[]} key ids, hexadecimal
  */
-function parseLicenseRequest(message) {
+function parseLicenseRequest(message, wanted = 'persistent-license') {
   const { kids, type } = JSON.parse(Buffer.from(message).toString());
-  if (type !== 'persistent-license' || !Array.isArray(kids)) throw new TypeError('not a request for a persistent licence');
+  if (type !== wanted || !Array.isArray(kids)) throw new TypeError(`not a request for a ${wanted} session`);
   return kids.map(base64urlToHex);
 }
 
 /**
  * @param {Record<string, string>} keys key id → key, hexadecimal
+ * @param {string} [type] of the session
  * @returns {Uint8Array}
  */
-function license(keys) {
+function license(keys, type = 'persistent-license') {
   const jwks = Object.entries(keys).map(([kid, k]) => ({ kty: 'oct', kid: hexToBase64url(kid), k: hexToBase64url(k) }));
-  return new TextEncoder().encode(JSON.stringify({ keys: jwks, type: 'persistent-license' }));
+  return new TextEncoder().encode(JSON.stringify({ keys: jwks, type }));
 }
 
 /**

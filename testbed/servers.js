@@ -14,6 +14,8 @@ const { CONTENT_KEYS } = require('./keys.js');
  */
 
 const ROOT = path.join(__dirname, '..');
+/** What a page may load besides its own folder: the addon's modules as they are written, and the versions of Shaka Player. */
+const MODULES = ['js', ...['', '-4.14', '-4.7'].map((version) => `node_modules/shaka-player${version}/dist`)];
 /** Whatever is not in this list is not served: README files name keys. */
 const CONTENT_TYPES = new Map([
   ['.mpd', 'application/dash+xml'],
@@ -126,13 +128,14 @@ async function startMediaServer({ root = path.join(__dirname, 'content'), port =
 }
 
 /**
- * The player's own origin, as an app's local protocol: testbed/page, and the worker bundle as /worker.js.
+ * The player's own origin, as an app's local protocol: testbed/page, the worker bundle as /worker.js, and MODULES.
  * Keep its port over restarts of the browser: CDM storage and IndexedDB belong to the origin.
  * @param {{ worker?: string, port?: number }} [options]
  */
 async function startPageServer({ worker = path.join(ROOT, 'dist', 'worker.js'), port = 0 } = {}) {
   return listen(async (request, response) => {
-    const file = request.url === '/worker.js' ? worker : inside(path.join(__dirname, 'page'), request.url);
+    const folder = MODULES.find((name) => request.url?.startsWith(`/${name}/`));
+    const file = request.url === '/worker.js' ? worker : inside(folder ? ROOT : path.join(__dirname, 'page'), request.url);
     await sendFile(file, request, response);
   }, port);
 }
@@ -143,11 +146,12 @@ async function startPageServer({ worker = path.join(ROOT, 'dist', 'worker.js'), 
  * @typedef {'ok' | 'hang' | 'reset' | 'garbage' | 'empty' | 'wrong-keys'
  *   | { status: number, body?: string | Uint8Array, headers?: Record<string, string> }} Behaviour
  *
- * @typedef {{ keyIds: string[], headers: import('node:http').IncomingHttpHeaders, url: string, at: number }} LicenseCall
+ * @typedef {{ keyIds: string[], type: 'persistent-license' | 'temporary', headers: import('node:http').IncomingHttpHeaders, url: string,
+ *   at: number }} LicenseCall
  */
 
 /**
- * A W3C ClearKey licence server that gives persistent licences.
+ * A W3C ClearKey licence server that gives licences of the type that is asked for.
  * @param {{ keys?: Readonly<Record<string, string>>, port?: number }} [options]
  */
 async function startLicenseServer({ keys = CONTENT_KEYS, port = 0 } = {}) {
@@ -164,7 +168,7 @@ async function startLicenseServer({ keys = CONTENT_KEYS, port = 0 } = {}) {
     /** @type {Buffer[]} */
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
-    const call = { keyIds: requestedKeyIds(Buffer.concat(chunks)), headers: request.headers, url: request.url ?? '', at: Date.now() };
+    const call = { ...requested(Buffer.concat(chunks)), headers: request.headers, url: request.url ?? '', at: Date.now() };
     calls.push(call);
     respond(call, await behaviour(call), response);
   }, port);
@@ -174,7 +178,7 @@ async function startLicenseServer({ keys = CONTENT_KEYS, port = 0 } = {}) {
    * @param {Behaviour} how
    * @param {Response} response
    */
-  function respond({ keyIds }, how, response) {
+  function respond({ keyIds, type }, how, response) {
     if (how === 'hang') return;
     if (how === 'reset') {
       response.socket?.resetAndDestroy();
@@ -194,7 +198,7 @@ async function startLicenseServer({ keys = CONTENT_KEYS, port = 0 } = {}) {
     if (html) response.end('<!doctype html><title>Welcome to our network</title>');
     else if (how === 'empty') response.end();
     else if (how === 'wrong-keys') response.end(clearkey.license(Object.fromEntries(keyIds.map((keyId) => [anotherKeyId(keyId), keyId]))));
-    else response.end(clearkey.license(Object.fromEntries(known.map((keyId) => [keyId, keys[keyId]]))));
+    else response.end(clearkey.license(Object.fromEntries(known.map((keyId) => [keyId, keys[keyId]])), type));
   }
 
   return {
@@ -214,13 +218,16 @@ async function startLicenseServer({ keys = CONTENT_KEYS, port = 0 } = {}) {
   };
 }
 
-/** @param {Buffer} body */
-function requestedKeyIds(body) {
-  try {
-    return clearkey.parseLicenseRequest(body);
-  } catch {
-    return [];
+/** @param {Buffer} body @returns {Pick<LicenseCall, 'keyIds' | 'type'>} */
+function requested(body) {
+  for (const type of /** @type {const} */ (['persistent-license', 'temporary'])) {
+    try {
+      return { keyIds: clearkey.parseLicenseRequest(body, type), type };
+    } catch {
+      continue;
+    }
   }
+  return { keyIds: [], type: 'persistent-license' };
 }
 
 /** @param {string} keyId */

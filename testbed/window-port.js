@@ -15,15 +15,15 @@ const CLOSE_TIMEOUT_MS = 5_000;
  * A reload serves again, with a new 'ready', as a window's preload does.
  * @param {Browser} browser
  * @param {string} origin of a page server (servers.js)
- * @param {{ worker?: boolean }} [options] worker: the bundle must have been built
+ * @param {{ worker?: boolean, page?: string }} [options] worker: the bundle must have been built; page: of testbed/page, with a query
  */
-async function openWindow(browser, origin, { worker = false } = {}) {
+async function openWindow(browser, origin, { worker = false, page: name = 'index.html?' } = {}) {
   const page = await browser.newPage();
   /** @type {unknown[]} */
   const errors = [];
   page.on('pageerror', (error) => errors.push(error));
   const port = worker ? await WindowPort.listen(page) : null;
-  await page.goto(`${origin}/index.html${port ? `?worker=${port.number}` : ''}`, { waitUntil: 'load' });
+  await page.goto(`${origin}/${name}${port ? `&worker=${port.number}` : ''}`, { waitUntil: 'load' });
   if (!await page.evaluate(() => 'player' in globalThis)) {
     port?.gone();
     throw errors[0] ?? new Error('the page of the test bed did not start');
@@ -38,7 +38,7 @@ async function openWindow(browser, origin, { worker = false } = {}) {
     },
     /**
      * A call of the player's (testbed/page/player.mjs).
-     * @param {'download' | 'catalogue' | 'play' | 'watch' | 'stop' | 'adopt' | 'inventory' | 'discard'} method
+     * @param {string} method
      * @param {...any} args plain JSON
      * @returns {Promise<any>}
      */

@@ -57,7 +57,13 @@ async function main(): Promise<void> {
 
   const { EmeDriver } = await import('electron-offline-sessions/renderer');
   assert.equal(typeof EmeDriver, 'function');
-  assert.ok(existsSync(createRequire(join(process.cwd(), 'consumer.cjs')).resolve('electron-offline-sessions/worker')));
+  const { ShakaDriver, explainShakaError } = await import('electron-offline-sessions/shaka');
+  const shakaDriver: Partial<SessionDriver> = new ShakaDriver({ contentIdOf: ({ offlineUri }) => offlineUri });
+  assert.ok(shakaDriver instanceof EmeDriver);
+  assert.equal(explainShakaError({ code: 6013, data: [] })?.reason, 'gone');
+  for (const worker of ['worker', 'shaka-worker']) {
+    assert.ok(existsSync(createRequire(join(process.cwd(), 'consumer.cjs')).resolve(`electron-offline-sessions/${worker}`)));
+  }
 }
 
 main().catch((error) => {

@@ -14,11 +14,12 @@ const BROWSER_TIMEOUT_MS = 60_000;
 /**
  * An app in a real browser for each test.
  * @param {Found | null} found
- * @param {{ shareBrowser?: boolean, shareApp?: boolean }} [options] shareBrowser: one browser for the suite, in which each test's app has
- *   an origin, and so licences, of its own; it cannot be restarted. shareApp: one app for the suite, for tests that leave it as it was.
- * @returns {{ readonly app: InstalledApp }}
+ * @param {{ shareBrowser?: boolean, shareApp?: boolean, App?: any }} [options] shareBrowser: one browser for the suite, in which each
+ *   test's app has an origin, and so licences, of its own; it cannot be restarted. shareApp: one app for the suite, for tests that leave
+ *   it as it was. App: the class, called as InstalledApp is.
+ * @returns {{ readonly app: any }}
  */
-function useInstalledApp(found, { shareBrowser = false, shareApp = false } = {}) {
+function useInstalledApp(found, { shareBrowser = false, shareApp = false, App = InstalledApp } = {}) {
   /** @type {string} */
   let profile;
   /** @type {import('../../testbed/browsers.js').RunningBrowser | undefined} */
@@ -39,7 +40,7 @@ function useInstalledApp(found, { shareBrowser = false, shareApp = false } = {})
   const [before, after] = shareApp ? [beforeAll, afterAll] : [beforeEach, afterEach];
   before(async () => {
     const workspace = await mkdtemp(path.join(os.tmpdir(), 'offline-sessions-test-'));
-    app = new InstalledApp(/** @type {Found} */ (found), workspace, running);
+    app = new App(/** @type {Found} */ (found), workspace, running);
     await app.start();
   }, BROWSER_TIMEOUT_MS);
   after(async () => {

@@ -15,11 +15,14 @@ import { fromBase64, toBase64 } from './base64.mjs';
  *   for the main process, by the id of a message, or JOURNAL
  */
 
-const METHODS = ['startPhase', 'endPhase', 'probe', 'plantWitness', 'check', 'license', 'adopt', 'release'];
+const METHODS = ['startPhase', 'endPhase', 'probe', 'plantWitness', 'check', 'license', 'adopt', 'release', 'inventory'];
 const JOURNAL = 'journal';
 
 /** Nobody is left to be told. */
 const portIsGone = () => {};
+
+/** @param {import('../types.js').CatalogueEntry} entry */
+const inJson = (entry) => (entry.initData ? { ...entry, initData: toBase64(entry.initData) } : entry);
 
 /**
  * Serves a SessionDriver to `createTransportDriver` at the other end of the port, until the port closes.
@@ -43,11 +46,12 @@ export function serveDriver(port, driver) {
     if (method === 'startPhase') phases.set(JSON.stringify(args[0]), args.slice(0, 2));
     if (method === 'endPhase') phases.delete(JSON.stringify(args[0]));
     try {
-      const outcome = await call(method, args, contextOf(id, task, context));
+      const answer = await call(method, args, contextOf(id, task, context));
+      const outcome = method === 'inventory' ? answer.map(inJson) : answer;
       port.postMessage({ type: 'outcome', id, outcome: outcome ?? null });
     } catch (error) {
-      const { name = 'Error', message = String(error) } = /** @type {any} */ (error) ?? {};
-      port.postMessage({ type: 'failure', id, name: String(name), message: String(message) });
+      const { name = 'Error', message = String(error), code } = /** @type {any} */ (error) ?? {};
+      port.postMessage({ type: 'failure', id, name: String(name), message: String(message), ...(typeof code === 'string' && { code }) });
     } finally {
       tasks.delete(id);
     }

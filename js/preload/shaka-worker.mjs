@@ -1,0 +1,4 @@
+import { ShakaDriver } from '../shaka/index.mjs';
+import { start } from './start.mjs';
+
+start((/** @type {ConstructorParameters<typeof ShakaDriver>[0]} */ options) => new ShakaDriver(options));

@@ -1,0 +1,24 @@
+import { serveDriver } from '../renderer/index.mjs';
+import electron from './electron-ipc.js';
+
+/** @typedef {import('../renderer/transport.mjs').WindowPort} WindowPort */
+
+const CHANNEL = 'electron-offline-sessions:worker';
+
+/**
+ * As a preload serves a driver to Electron's main process; in a plain page it waits for `electronOfflineSessions.serve`.
+ * @param {(options?: any) => object} createDriver a SessionDriver
+ */
+export function start(createDriver) {
+  const ipc = electron.electronIpc();
+  if (ipc) {
+    /** @type {WindowPort} */
+    const port = { postMessage: (message) => ipc.send(CHANNEL, message), onmessage: null };
+    ipc.on(CHANNEL, (_event, data) => port.onmessage?.({ data }));
+    serveDriver(port, createDriver());
+  } else {
+    /** @param {WindowPort} port @param {any} [options] the driver's */
+    const serve = (port, options) => serveDriver(port, createDriver(options));
+    Object.assign(globalThis, { electronOfflineSessions: Object.freeze({ serve }) });
+  }
+}
