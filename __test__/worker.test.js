@@ -14,7 +14,7 @@ describe.each(['worker.js', 'shaka-worker.js'])('%s', (name) => {
     return context;
   }
 
-  test('as a preload it serves over IPC, and leaves the page alone', async () => {
+  test('as a preload it serves over IPC, says so again to who comes late, and leaves the page alone', async () => {
     const sent = [];
     let listener;
     const ipcRenderer = {
@@ -29,6 +29,8 @@ describe.each(['worker.js', 'shaka-worker.js'])('%s', (name) => {
     listener.heard({}, { type: 'task', id: '1', method: 'check', args: [{ lane: { keySystem: 'org.w3.clearkey' } }] });
     await new Promise((resolve) => { setImmediate(resolve); });
     expect(sent[1]).toEqual({ channel, type: 'failure', id: '1', name: 'Error', message: expect.stringContaining('no phase') });
+    listener.heard({}, { type: 'hello' });
+    expect(sent[2]).toEqual({ channel, type: 'ready' });
   });
 
   test.each([

@@ -5,7 +5,7 @@
  */
 const ERROR_CODES = Object.freeze({
   ERR_INVALID_ARGUMENT: 'An argument is missing, of the wrong type or out of range; `field` names it and nothing was written.',
-  ERR_IN_USE: 'This directory is open already, in another process or in this one; the message gives the pid.',
+  ERR_IN_USE: 'This directory is open already, in another process or in this one; the message gives the pid. Or Electron has been attached already.',
   ERR_CLOSED: 'The call was made after `close()`, or `close()` ended it.',
   ERR_NOT_FOUND: 'What the call is about is no longer stored.',
   ERR_CATALOGUE_SHRANK: 'The catalogue given to `reconcile` is empty or lacks many contents at once; additions were stored, nothing was removed.',
@@ -18,6 +18,9 @@ const ERROR_CODES = Object.freeze({
   ERR_CORRUPT_DATABASE: 'The database is damaged. It is set aside and restored, `recovered` says with what; a call that still fails with this may be made again.',
   ERR_SHAKA_LAYOUT: 'Shaka Player\'s database is not of the layout that is known (version 5); nothing of it was touched.',
   ERR_DRIVER_GONE: 'The window that ran the work was closed or reloaded before it answered.',
+  ERR_WORKER_PAGE: 'The local page that checks and licenses in a lane could not be used: it did not load, is of another origin, or our preload did not run in it.',
+  ERR_NOT_ALLOWED: 'A page asked over IPC that may not: its origin is not on the list, or it is a subframe or gone already.',
+  ERR_TOO_MANY_CALLS: 'A page has too many calls or holds outstanding; it may ask again when some of them have ended.',
   ERR_NATIVE_MISSING: 'The native addon for this platform is not there or could not be loaded.',
   ERR_INTERNAL: 'Something this package did not foresee; please report it with its cause.',
 });

@@ -61,9 +61,9 @@ async function main(): Promise<void> {
   const shakaDriver: Partial<SessionDriver> = new ShakaDriver({ contentIdOf: ({ offlineUri }) => offlineUri });
   assert.ok(shakaDriver instanceof EmeDriver);
   assert.equal(explainShakaError({ code: 6013, data: [] })?.reason, 'gone');
-  for (const worker of ['worker', 'shaka-worker']) {
-    assert.ok(existsSync(createRequire(join(process.cwd(), 'consumer.cjs')).resolve(`electron-offline-sessions/${worker}`)));
-  }
+  const requireHere = createRequire(join(process.cwd(), 'consumer.cjs'));
+  for (const script of ['worker', 'shaka-worker', 'bridge']) assert.ok(existsSync(requireHere.resolve(`electron-offline-sessions/${script}`)));
+  assert.equal(typeof requireHere('electron-offline-sessions/electron').attachElectron, 'function');
 }
 
 main().catch((error) => {

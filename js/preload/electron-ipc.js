@@ -9,4 +9,10 @@ function electronIpc() {
   }
 }
 
-module.exports = { electronIpc };
+/** What a preload has of Electron. */
+function electron() {
+  const { contextBridge, ipcRenderer } = require('electron');
+  return { contextBridge, ipcRenderer };
+}
+
+module.exports = { electron, electronIpc };

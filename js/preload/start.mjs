@@ -14,7 +14,11 @@ export function start(createDriver) {
   if (ipc) {
     /** @type {WindowPort} */
     const port = { postMessage: (message) => ipc.send(CHANNEL, message), onmessage: null };
-    ipc.on(CHANNEL, (_event, data) => port.onmessage?.({ data }));
+    ipc.on(CHANNEL, (_event, data) => {
+      // From a main process that has come to a page which was there already.
+      if (data?.type === 'hello') port.postMessage({ type: 'ready' });
+      else port.onmessage?.({ data });
+    });
     serveDriver(port, createDriver());
   } else {
     /** @param {WindowPort} port @param {any} [options] the driver's */

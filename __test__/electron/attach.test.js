@@ -1,0 +1,355 @@
+'use strict';
+
+const { statSync } = require('node:fs');
+const path = require('node:path');
+const { OfflineSessions } = require('../..');
+const { attachElectron } = require('../../js/electron/index.js');
+const { useElectronApp, BLANK, PLACE: CLEARKEY, PLAYER } = require('../helpers/electron-app.js');
+const { next, never, titles, keyId } = require('../helpers/offline-app.js');
+const { PLATFORM } = require('../helpers/store.js');
+
+const app = useElectronApp();
+const BRIDGE = require.resolve('../../dist/bridge.js');
+const ID = 'oimompecagnajdejgnnjijobebaeigek';
+const PLACE = { ...CLEARKEY, keySystem: 'com.widevine.alpha' };
+const FAKED = { doNotFake: ['Date', 'hrtime', 'nextTick', 'performance', 'queueMicrotask', 'setImmediate', 'clearImmediate'] };
+const process38 = { versions: { ...process.versions, electron: '38.1.0', chrome: '140.0.7339.41' }, argv: [] };
+const process39 = { versions: { ...process.versions, electron: '39.0.0', chrome: '142.0.7444.52' }, argv: [] };
+
+beforeEach(() => { app.lane = { origin: PLACE.origin, keySystem: PLACE.keySystem }; });
+afterEach(() => jest.useRealTimers());
+
+/** A launch of the app. */
+async function attach(options = {}) {
+  app.offline = await attachElectron({ ...app.electron.parts, process: process38, components: componentsOf('1.0.0.0'), lanes: [PLACE], ...options });
+  app.offline.on('warning', (warning) => app.warnings.push(warning));
+  return app.offline;
+}
+
+/** The app quits, and another process of it begins. */
+async function relaunch(options) {
+  app.electron.app.quit();
+  await app.quit();
+  app.newElectron();
+  return attach(options);
+}
+
+const componentsOf = (version, whenReady = async () => []) => ({
+  WIDEVINE_CDM_ID: ID, version, whenReady, status() { return { [ID]: { title: 'Widevine', version: this.version } }; },
+});
+const takeWarnings = () => app.warnings.splice(0).map(({ code }) => code);
+
+describe('one call', () => {
+  test('repairs what an update of Electron broke, before it plays', async () => {
+    const offline = await attach();
+    expect(offline.launch).toMatchObject({ firstRun: true });
+    await app.store(12);
+    app.cdm.breakSalts();
+    const after = await relaunch({ process: process39 });
+    expect(after.launch).toMatchObject({
+      changes: [{ component: 'electron', from: '38.1.0', to: '39.0.0' }, { component: 'chromium', from: '140.0.7339.41', to: '142.0.7444.52' }],
+      suspects: 12,
+    });
+    expect(app.electron.contents).toEqual([]);
+    expect(await after.ensurePlayable('title 7')).toMatchObject({ playable: 'offline' });
+    await after.revalidate();
+    expect(after.unready()).toEqual([]);
+    expect(titles(12).filter((title) => !app.plays(title))).toEqual([]);
+    expect(app.billed()).toHaveLength(12);
+    expect(statSync(path.join(app.directory, 'offline-sessions', 'offline-sessions.sqlite3')).isFile()).toBe(true);
+  });
+
+  test('hands the app\'s hooks and policy on', async () => {
+    const acquireLicense = jest.fn(async () => { throw { kind: 'refused', status: 403, reason: 'geo' }; });
+    await attach();
+    await app.store(1);
+    app.cdm.breakSalts();
+    const offline = await relaunch({ process: process39, acquireLicense });
+    expect(await offline.ensurePlayable('title 1')).toMatchObject({ state: 'blocked', reason: 'geo' });
+    expect(acquireLicense).toHaveBeenCalledTimes(1);
+    const observer = await relaunch({ process: process38, policy: { mode: 'observe' }, directory: path.join(app.directory, 'elsewhere') });
+    expect(observer.launch).toMatchObject({ firstRun: true });
+    expect(await observer.list()).toEqual([]);
+  });
+
+  test('answers the pages of its lanes, or those of the app\'s own list', async () => {
+    await attach();
+    await app.store(1);
+    const page = async (url) => (await app.electron.openWindow(url, { preload: BRIDGE })).webContents.page.window.offlineSessions;
+    expect(await (await page(PLAYER)).verdict('title 1')).toMatchObject({ playable: 'offline' });
+    await relaunch({ allowedOrigins: ['app://other'] });
+    await expect((await page(PLAYER)).verdict('title 1')).rejects.toMatchObject({ code: 'ERR_NOT_ALLOWED' });
+    expect(await (await page('app://other/blank.html')).verdict('title 1')).toMatchObject({ playable: 'offline' });
+  });
+
+  test('opens one page for each origin and partition, and none for a lane that is not the app\'s', async () => {
+    const kids = { ...PLACE, partition: 'persist:kids' };
+    const offline = await attach({ lanes: [PLACE, CLEARKEY, kids] });
+    const put = (contentId, key, more) => offline.put(app.download(contentId, [keyId(key)], { proven: undefined, ...more }));
+    await put('main', 1);
+    await put('clear', 2, { keySystem: CLEARKEY.keySystem });
+    await put('kids', 3, { partition: kids.partition });
+    await put('other', 4, { origin: 'app://other' });
+    expect(await offline.revalidate()).toMatchObject({ proven: 3, deferred: 1 });
+    expect(offline.unready()).toMatchObject([{ contentId: 'other', reason: 'no-driver' }]);
+    expect(app.electron.contents.map(({ preferences: { partition = '' } }) => partition).sort()).toEqual(['', 'persist:kids']);
+    expect(app.electron.contents.map(({ loads }) => loads)).toEqual([[BLANK], [BLANK]]);
+  });
+
+  test('waits for the process that is leaving', async () => {
+    const leaving = await attach();
+    const coming = attachElectron({ ...app.newElectron().parts, process: process38, lanes: [PLACE] });
+    await leaving.close();
+    app.offline = await coming;
+    expect(app.offline.launch).toMatchObject({ firstRun: false });
+  });
+
+  test('that fails leaves nothing behind', async () => {
+    const first = await attach();
+    app.newElectron();
+    await expect(attachElectron({ ...app.electron.parts, process: process38, lanes: [PLACE], lockWaitMs: 0 })).rejects.toMatchObject({ code: 'ERR_IN_USE' });
+    expectNothingOf(app.electron);
+    await first.close();
+  });
+
+  test('twice in a process is refused, and takes nothing from the first', async () => {
+    await attach();
+    await app.store(1);
+    const directory = path.join(app.directory, 'second');
+    const second = attachElectron({ ...app.electron.parts, process: process38, lanes: [PLACE], directory });
+    await expect(second).rejects.toMatchObject({ code: 'ERR_IN_USE' });
+    await (await OfflineSessions.open({ directory, platform: PLATFORM })).close();
+    const { webContents } = await app.electron.openWindow(PLAYER, { preload: BRIDGE });
+    expect(await webContents.page.window.offlineSessions.verdict('title 1')).toMatchObject({ playable: 'offline' });
+    expect(app.electron.app.events.listenerCount('will-quit')).toBe(1);
+  });
+
+  test.each([
+    ['options', undefined],
+    ['app', { app: undefined }],
+    ['ipcMain', { ipcMain: null }],
+    ['BrowserWindow', { BrowserWindow: {} }],
+    ['lanes', { lanes: undefined }],
+    ['lanes', { lanes: [] }],
+    ['lanes[0]', { lanes: [null] }],
+    ['lanes[0].origin', { lanes: [{ ...PLACE, origin: undefined }] }],
+    ['lanes[1].keySystem', { lanes: [PLACE, { ...PLACE, keySystem: 1 }] }],
+    ['lanes[0].partition', { lanes: [{ ...PLACE, partition: 1 }] }],
+    ['lanes[0].pageUrl', { lanes: [{ ...PLACE, pageUrl: undefined }] }],
+    ['lanes[0].pageUrl', { lanes: [{ ...PLACE, pageUrl: 'blank.html' }] }],
+    ['lanes[0].pageUrl', { lanes: [{ ...PLACE, pageUrl: 'https://bundle/blank.html' }] }],
+    ['lanes[0].pageUrl', { lanes: [{ ...PLACE, contents: () => null }] }],
+    ['lanes[0].contents', { lanes: [{ ...PLACE, contents: {} }] }],
+    ['lanes[0].page', { lanes: [{ ...PLACE, page: BLANK }] }],
+    ['allowedOrigins', { allowedOrigins: 'app://bundle' }],
+    ['allowedOrigins[0]', { allowedOrigins: ['null'] }],
+    ['confirmQuit', { confirmQuit: true }],
+    ['onRepaired', { onRepaired: 'yes' }],
+    ['acquireLicense', { acquireLicense: 'https://license.example' }],
+    ['lockWaitMs', { lockWaitMs: -1 }],
+  ])('is refused for its %s', async (field, wrong) => {
+    const options = wrong && { ...app.electron.parts, process: process38, lanes: [PLACE], ...wrong };
+    await expect(attachElectron(options)).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT', field });
+    expectNothingOf(app.electron);
+  });
+});
+
+/** What an Electron has that nobody has attached to, or no longer. */
+function expectNothingOf({ app: electronApp, ipcMain, powerMonitor, hidden }) {
+  const listeners = (emitter) => emitter.events.eventNames();
+  expect([listeners(electronApp), listeners(ipcMain), listeners(powerMonitor), [...ipcMain.handlers.keys()], hidden.length]).toEqual([[], [], [], [], 0]);
+}
+
+describe('the end', () => {
+  test('of the app is not delayed, and closes the store', async () => {
+    const offline = await attach();
+    app.electron.app.quit();
+    expect(app.electron.app.exited).toBe(true);
+    await expect(offline.list()).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+    await offline.close();
+    expectNothingOf(app.electron);
+    await attach();
+  });
+
+  test('of the store ends all that was attached, in the middle of work too', async () => {
+    const offline = await attach();
+    await offline.put(app.download('title 1', [keyId(1)], { proven: undefined }));
+    const working = new Promise((resolve) => { app.cdm.on('load', () => { resolve(); return never(); }); });
+    const run = expect(offline.revalidate()).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+    await working;
+    expect(app.electron.hidden).toHaveLength(1);
+    await Promise.all([offline.close(), offline.close(), run]);
+    expectNothingOf(app.electron);
+  });
+
+  test.each([true, false, undefined])(
+    'is put to the viewer when titles would not play offline, who answers %p', async (answer) => {
+      const asked = jest.fn(() => answer);
+      const offline = await attach({ confirmQuit: asked });
+      await app.store(2);
+      app.electron.app.quit();
+      expect(asked).not.toHaveBeenCalled();
+      expect(app.electron.app.exited).toBe(true);
+      await offline.close();
+      app.newElectron();
+      const after = await attach({ process: process39, confirmQuit: asked });
+      app.electron.app.quit();
+      expect(asked.mock.calls).toEqual([[[expect.objectContaining({ contentId: 'title 1' }), expect.objectContaining({ contentId: 'title 2' })]]]);
+      expect(app.electron.app.exited).toBe(answer !== false);
+      await after.close();
+    });
+
+  test('does not depend on that question', async () => {
+    await attach();
+    await app.store(1);
+    const offline = await relaunch({ process: process39, confirmQuit: () => { throw new Error('no dialog'); } });
+    app.electron.app.quit();
+    expect(app.electron.app.exited).toBe(true);
+    await offline.close();
+    expect(app.warnings.splice(0).map(({ message }) => message)).toEqual(['no dialog']);
+  });
+});
+
+describe('the CDM', () => {
+  test('that becomes ready late is told when it does', async () => {
+    await attach();
+    await app.store(1);
+    jest.useFakeTimers(FAKED);
+    let ready;
+    const late = relaunch({ components: componentsOf('2.0.0.0', () => new Promise((resolve) => { ready = resolve; })) });
+    while (!ready) await jest.advanceTimersByTimeAsync(1_000);
+    await jest.advanceTimersByTimeAsync(5_000);
+    const offline = await late;
+    expect(offline.launch.changes).toEqual([]);
+    const updated = jest.spyOn(offline, 'updatePlatform');
+    ready();
+    await jest.advanceTimersByTimeAsync(0);
+    expect(await updated.mock.results[0].value).toMatchObject({ changes: [{ component: 'cdm', from: '1.0.0.0', to: '2.0.0.0' }], suspects: 1 });
+  });
+
+  test('is looked at again after a sleep; a version that is not observed says nothing', async () => {
+    await attach();
+    await app.store(1);
+    const components = componentsOf('1.0.0.0');
+    const offline = await relaunch({ components });
+    const updated = jest.spyOn(offline, 'updatePlatform');
+    for (const version of ['1.0.0.0', null, '0.0.0.0']) {
+      components.version = version;
+      app.electron.powerMonitor.emit('resume');
+    }
+    expect(updated).not.toHaveBeenCalled();
+    components.version = '1.0.0.1';
+    app.electron.powerMonitor.emit('resume');
+    app.electron.powerMonitor.emit('resume');
+    expect(updated.mock.calls).toEqual([[{ cdms: [{ keySystem: PLACE.keySystem, version: '1.0.0.1' }] }]]);
+    await updated.mock.results[0].value;
+    expect(offline.verdict('title 1')).toMatchObject({ state: 'suspect' });
+  });
+});
+
+test('without a network nothing is checked; with one again it is, also after a sleep', async () => {
+  await attach();
+  await app.store(1);
+  app.electron.app.quit();
+  await app.quit();
+  app.newElectron().online = false;
+  jest.useFakeTimers(FAKED);
+  const offline = await attach({ process: process39 });
+  expect(await offline.revalidate()).toMatchObject({ checked: 0, deferred: 1 });
+  expect(offline.verdict('title 1')).toMatchObject({ reason: 'offline' });
+  const ready = next(offline, 'content-ready');
+  app.electron.online = true;
+  await jest.advanceTimersByTimeAsync(10_000);
+  await ready;
+  const told = jest.spyOn(offline, 'setConnectivity');
+  app.electron.online = false;
+  app.electron.powerMonitor.emit('resume');
+  app.electron.powerMonitor.emit('resume');
+  expect(told.mock.calls).toEqual([['offline']]);
+});
+
+test('a page that cannot be used is a warning', async () => {
+  const offline = await attach({ lanes: [{ ...PLACE, pageUrl: 'app://bundle/none.html' }] });
+  await offline.put(app.download('title 1', [keyId(1)], { proven: undefined }));
+  expect(await offline.revalidate()).toMatchObject({ deferred: 1 });
+  expect(takeWarnings()).toEqual(['ERR_WORKER_PAGE']);
+});
+
+describe('a launch that only repairs', () => {
+  const REPAIR = { ...process39, argv: ['app', '.', '--offline-sessions-repair'] };
+  const quits = () => new Promise((resolve) => { app.electron.app.on('will-quit', resolve); });
+  const broken = async (n) => {
+    await attach();
+    await app.store(n);
+    app.cdm.breakSalts();
+    app.electron.app.quit();
+    await app.quit();
+    app.newElectron();
+  };
+
+  test('repairs without windows, reports on standard output, and quits', async () => {
+    await broken(12);
+    const log = jest.spyOn(console, 'log').mockImplementation(() => {});
+    const resolved = jest.fn();
+    const quitting = quits();
+    attach({ process: REPAIR, confirmQuit: () => false }).then(resolved);
+    await quitting;
+    expect(log.mock.calls).toEqual([['12 of 12 ready']]);
+    log.mockRestore();
+    expect(app.electron.app.exited).toBe(true);
+    expect(app.electron.windows).toEqual([]);
+    expect(resolved).not.toHaveBeenCalled();
+    const offline = await again();
+    expect(offline.unready()).toEqual([]);
+    expect(titles(12).filter((title) => !app.plays(title))).toEqual([]);
+  });
+
+  /** The launch after it. */
+  async function again() {
+    app.cdm.restart();
+    app.newElectron();
+    return attach({ process: process39 });
+  }
+
+  test('reports to the app what it could not repair, and waits for it to be told', async () => {
+    await broken(3);
+    app.cdm.on('load', ({ contentId }) => { if (contentId === 'title 2') throw Object.assign(new Error('no'), { name: 'QuotaExceededError' }); });
+    const onRepaired = jest.fn(async () => {});
+    const quitting = quits();
+    attach({ process: REPAIR, onRepaired, confirmQuit: () => false });
+    await quitting;
+    expect(onRepaired.mock.calls).toEqual([[{ ready: 2, total: 3, unready: [expect.objectContaining({ contentId: 'title 2' })] }]]);
+    await again();
+  });
+
+  test.each(['second-instance', 'activate'])('becomes a launch like any other when somebody opens the app: %s', async (event) => {
+    await broken(2);
+    const working = new Promise((resolve) => {
+      const off = app.cdm.on('load', async () => {
+        off();
+        resolve();
+        await opened;
+      });
+    });
+    let open;
+    const opened = new Promise((resolve) => { open = resolve; });
+    const attaching = attach({ process: REPAIR });
+    await working;
+    app.electron.app.emit(event, {});
+    const offline = await attaching;
+    open();
+    expect(await offline.ensurePlayable('title 2')).toMatchObject({ playable: 'offline' });
+    await offline.revalidate();
+    expect(app.electron.app.exited).toBe(false);
+    expect(offline.unready()).toEqual([]);
+  });
+
+  test('quits also when it cannot report, or is closed meanwhile', async () => {
+    await broken(1);
+    const quitting = quits();
+    attach({ process: REPAIR, onRepaired: () => { throw new Error('no notification'); } });
+    await quitting;
+    expect(app.electron.app.exited).toBe(true);
+    await again();
+  });
+});

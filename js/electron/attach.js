@@ -1,0 +1,169 @@
+'use strict';
+
+const path = require('node:path');
+const check = require('../arguments');
+const { OfflineSessions } = require('../manager');
+const { originOf } = require('./frames');
+const { serveIpc } = require('./ipc');
+const { electronPlatform } = require('./platform');
+const { watchQuit } = require('./quit');
+const { isRepairLaunch, repairAndQuit } = require('./repair');
+const { watchCdm, watchConnectivity } = require('./watch');
+const { WindowDriver } = require('./window-driver');
+const { HiddenWindows } = require('./windows');
+const { WorkerIpc, WorkerPage } = require('./worker-page');
+
+/**
+ * @typedef {import('../types').Lane} Lane
+ * @typedef {import('./worker-page').Place} Place
+ * @typedef {Lane & Place} AttachedLane with `pageUrl` or `contents`
+ *
+ * @typedef {object} ElectronParts what `...require('electron')` gives
+ * @property {import('./parts').App} app
+ * @property {import('./parts').IpcMain} ipcMain
+ * @property {import('./parts').BrowserWindows} BrowserWindow
+ * @property {import('./parts').Windows} [BaseWindow]
+ * @property {import('./parts').Views} [WebContentsView] without it, as before Electron 30, a hidden window is used in place of a view
+ * @property {import('./parts').PowerMonitor} [powerMonitor]
+ * @property {import('./parts').Net} [net]
+ * @property {import('./parts').Components} [components]
+ * @property {any} [autoUpdater] electron-updater's, or Electron's own
+ * @property {{ versions: NodeJS.ProcessVersions, argv: string[] }} [process] default: this one
+ *
+ * @typedef {object} AttachOptions
+ * @property {AttachedLane[]} lanes
+ * @property {string} [directory] default: `offline-sessions` in the app's `userData`
+ * @property {number} [lockWaitMs] default 10,000: `quitAndInstall` starts the new process while the old one leaves
+ * @property {string[]} [allowedOrigins] of pages with `exposeOfflineSessions`; default: the origins of the lanes
+ * @property {import('./quit').ConfirmQuit} [confirmQuit]
+ * @property {import('./repair').OnRepaired} [onRepaired] with `--offline-sessions-repair` on the command line; default: "12 of 12 ready" on
+ *   standard output
+ *
+ * @typedef {Omit<import('../types').OpenOptions, 'directory' | 'platform' | 'lockWaitMs'>} Hooks
+ */
+
+const LOCK_WAIT_MS = 10_000;
+const LANE_FIELDS = ['origin', 'partition', 'keySystem', 'pageUrl', 'contents'];
+
+/**
+ * Everything that an Electron app needs, in one call: opens the store for what this launch runs on, does the EME of its lanes in pages
+ * that nobody sees, answers the app's own pages, hears of sleep, network and late CDMs, and closes with the app. Nothing is checked or licensed
+ * before `revalidate()` or `ensurePlayable()`. What fails later is a `warning` of the OfflineSessions; a page that cannot be used is
+ * one with ERR_WORKER_PAGE.
+ *
+ * With `--offline-sessions-repair` on the command line it does not resolve: it repairs, reports and quits the app, so windows that are opened
+ * after it stay closed. It does resolve when somebody opens the app meanwhile.
+ *
+ * Rejects as `OfflineSessions.open` does.
+ *
+ * @param {ElectronParts & AttachOptions & Hooks} options
+ * @returns {Promise<OfflineSessions>}
+ */
+async function attachElectron(options) {
+  const { app, ipcMain, directory, lockWaitMs = LOCK_WAIT_MS, policy, acquireLicense, classifyRefusal, adopt } = partsOf(options);
+  const lanes = lanesOf(options.lanes);
+  const allowedOrigins = originsOf(options.allowedOrigins) ?? lanes.map(({ origin }) => origin);
+  const confirmQuit = check.optionalFunction('confirmQuit', options.confirmQuit);
+  const onRepaired = check.optionalFunction('onRepaired', options.onRepaired);
+  const repairs = isRepairLaunch((options.process ?? process).argv);
+
+  const platform = await electronPlatform(options);
+  const offline = await OfflineSessions.open({
+    directory: directory ?? path.join(app.getPath('userData'), 'offline-sessions'),
+    platform, policy, acquireLicense, classifyRefusal, adopt, lockWaitMs,
+  });
+  /** @param {any} error */
+  const warn = (error) => { if (error?.code !== 'ERR_CLOSED') offline.emit('warning', error); };
+  /** @type {(() => void)[]} */
+  const stops = [];
+  /** @type {(() => void) | undefined} */
+  let closeWindows;
+  const { close } = offline;
+  // Whoever closes the store; its windows are there until their work has been called off.
+  offline.close = () => {
+    for (const stop of stops.splice(0)) stop();
+    return close.call(offline).finally(closeWindows);
+  };
+  try {
+    const plainLanes = lanes.map(({ origin, partition, keySystem }) => ({ origin, partition, keySystem }));
+    stops.push(serveIpc(offline, { ipcMain, allowedOrigins, lanes: plainLanes }));
+    stops.push(watchCdm(offline, options, platform.cdms?.[0]?.version ?? null, warn));
+    stops.push(watchConnectivity(offline, options));
+    stops.push(watchQuit(offline, app, repairs ? undefined : confirmQuit, warn));
+    // Here, where there is an autoUpdater, comes what `attachUpdater` gives.
+    closeWindows = driveWindows(offline, options, lanes);
+  } catch (error) {
+    await offline.close();
+    throw error;
+  }
+  if (repairs && !await repairAndQuit(offline, app, onRepaired, warn)) return new Promise(() => {});
+  return offline;
+}
+
+/**
+ * One driver for each origin and partition.
+ * @param {OfflineSessions} offline
+ * @param {ElectronParts} electron
+ * @param {AttachedLane[]} lanes
+ * @returns {() => void} ends it
+ */
+function driveWindows(offline, electron, lanes) {
+  /** @type {Map<string, WindowDriver>} */
+  const drivers = new Map();
+  const closePages = () => { for (const driver of drivers.values()) driver.closePage(); };
+  const windows = new HiddenWindows(electron, closePages);
+  const ipc = new WorkerIpc(electron.ipcMain);
+  for (const lane of lanes) {
+    if (!drivers.has(placeKey(lane))) drivers.set(placeKey(lane), new WindowDriver(() => new WorkerPage(lane, windows, ipc)));
+  }
+  offline.useDriver((lane) => drivers.get(placeKey(lane)) ?? null);
+  return () => {
+    closePages();
+    windows.stop();
+    ipc.stop();
+  };
+}
+
+/** @param {Lane} lane */
+const placeKey = ({ origin, partition }) => JSON.stringify([origin, partition ?? '']);
+
+/** @param {ElectronParts & AttachOptions & Hooks} options */
+function partsOf(options) {
+  check.object('options', options);
+  for (const name of /** @type {const} */ (['app', 'ipcMain'])) check.object(name, options[name]);
+  if (typeof options.BrowserWindow !== 'function') throw check.invalid('BrowserWindow', 'must be Electron\'s');
+  return options;
+}
+
+/** @param {unknown} given @returns {AttachedLane[]} */
+function lanesOf(given) {
+  const lanes = check.array('lanes', given);
+  if (lanes.length === 0) throw check.invalid('lanes', 'must name at least one');
+  return lanes.map((lane, at) => {
+    const field = (/** @type {string} */ name) => `lanes[${at}].${name}`;
+    const { origin, partition, keySystem, pageUrl, contents, ...others } = check.object(`lanes[${at}]`, lane);
+    const [unknown] = Object.keys(others);
+    if (unknown !== undefined) throw check.invalid(field(unknown), `is none of ${LANE_FIELDS.join(', ')}`);
+    check.string(field('origin'), origin);
+    check.string(field('keySystem'), keySystem);
+    if (partition !== undefined && partition !== null) check.string(field('partition'), partition);
+    const own = check.optionalFunction(field('contents'), contents);
+    if (!own && originOf(check.string(field('pageUrl'), pageUrl)) !== origin) {
+      throw check.invalid(field('pageUrl'), `must be a page of the origin ${origin}`);
+    }
+    if (own && pageUrl !== undefined) throw check.invalid(field('pageUrl'), 'must not be given with contents');
+    return /** @type {AttachedLane} */ (lane);
+  });
+}
+
+/** @param {unknown} given */
+function originsOf(given) {
+  if (given === undefined) return undefined;
+  return check.array('allowedOrigins', given).map((origin, at) => {
+    // Of every sandboxed frame and of every data: page.
+    if (check.string(`allowedOrigins[${at}]`, origin) === 'null') throw check.invalid(`allowedOrigins[${at}]`, 'must be an origin');
+    return /** @type {string} */ (origin);
+  });
+}
+
+module.exports = { attachElectron };

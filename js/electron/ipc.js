@@ -1,0 +1,169 @@
+'use strict';
+
+const { setMaxListeners } = require('node:events');
+const check = require('../arguments');
+const { OfflineSessionsError } = require('../errors');
+const { isMainFrameOf } = require('./frames');
+
+/**
+ * @typedef {import('../manager').OfflineSessions} OfflineSessions
+ * @typedef {import('../types').Lane} Lane
+ *
+ * @typedef {object} Page what one document of the app has asked for
+ * @property {Map<number, { release(): void }>} holds
+ * @property {number} pending
+ * @property {boolean} listens to progress
+ * @property {AbortController} gone
+ *
+ * @typedef {{ value: unknown } | { error: { code: string, message: string } }} Answer
+ */
+
+/** Of js/preload/expose.mjs. */
+const CHANNEL = 'electron-offline-sessions:page';
+const PROGRESS = 'electron-offline-sessions:progress';
+const MAX_PENDING = 32;
+const MAX_HOLDS = 32;
+const MAX_CONTENT_ID = 1024;
+/** Characters and values of one call's arguments; a report on 64 KiB of keys is far less. */
+const MAX_SIZE = 65_536;
+const MAX_DEPTH = 8;
+
+/** What ends a document; a reload too, though the contents stay. */
+const ENDS = /** @type {const} */ (['destroyed', 'render-process-gone', 'did-navigate']);
+
+/**
+ * Serves the app's own pages that have `exposeOfflineSessions` in their preload.
+ *
+ * @param {OfflineSessions} offline
+ * @param {{ ipcMain: Pick<import('./parts').IpcMain, 'handle' | 'removeHandler'>, allowedOrigins: string[], lanes: Lane[] }} options
+ * @returns {() => void} ends it
+ */
+function serveIpc(offline, { ipcMain, allowedOrigins, lanes }) {
+  /** @type {Map<import('electron').WebContents, Page>} */
+  const pages = new Map();
+  /** @type {WeakSet<import('electron').WebContents>} */
+  const watched = new WeakSet();
+  let lastHold = 0;
+
+  /** @type {Record<string, (page: Page, ...args: any[]) => unknown>} */
+  const methods = {
+    verdict: (_page, contentId) => offline.verdict(contentIdOf(contentId)),
+    ensurePlayable: (page, contentId, options) => {
+      const { timeoutMs } = check.options(options ?? undefined, ['timeoutMs']);
+      return offline.ensurePlayable(contentIdOf(contentId), { timeoutMs: /** @type {any} */ (timeoutMs), signal: page.gone.signal });
+    },
+    reportPlayback: (_page, contentId, report) => offline.reportPlayback(contentIdOf(contentId), /** @type {any} */ (check.object('report', report))),
+    hold: (page, hold) => {
+      const { contentId, kind, lane } = check.options(check.object('hold', hold), ['contentId', 'kind', 'lane']);
+      if (page.holds.size >= MAX_HOLDS) throw new OfflineSessionsError('ERR_TOO_MANY_CALLS', `more than ${MAX_HOLDS} holds`);
+      const given = contentId === undefined ? {} : { contentId: contentIdOf(contentId) };
+      page.holds.set(++lastHold, offline.hold({ ...given, lane: laneOf(lane), kind: /** @type {any} */ (kind) }));
+      return lastHold;
+    },
+    release: (page, id) => {
+      page.holds.get(id)?.release();
+      page.holds.delete(id);
+    },
+    progress: (page) => { page.listens = true; },
+  };
+
+  /** @param {unknown} lane @returns {Lane} one of the app's */
+  function laneOf(lane) {
+    if (lane === undefined && lanes.length === 1) return lanes[0];
+    const { origin, partition, keySystem } = check.object('lane', lane);
+    const found = lanes.find((one) => one.origin === origin && (one.partition ?? '') === (partition ?? '') && one.keySystem === keySystem);
+    if (!found) throw check.invalid('lane', 'is none of this app\'s');
+    return found;
+  }
+
+  /** @param {import('electron').WebContents} contents */
+  function pageOf(contents) {
+    const known = pages.get(contents);
+    if (known) return known;
+    const page = { holds: new Map(), pending: 0, listens: false, gone: new AbortController() };
+    pages.set(contents, page);
+    // Each call that waits listens.
+    setMaxListeners(0, page.gone.signal);
+    if (!watched.has(contents)) {
+      watched.add(contents);
+      for (const end of ENDS) contents.on(/** @type {any} */ (end), () => forget(contents));
+    }
+    return page;
+  }
+
+  /** @param {import('electron').WebContents} contents */
+  function forget(contents) {
+    const page = pages.get(contents);
+    pages.delete(contents);
+    page?.gone.abort(new Error('the page has gone'));
+    for (const hold of page?.holds.values() ?? []) hold.release();
+  }
+
+  /** @param {import('electron').IpcMainInvokeEvent} event @param {unknown} method @param {unknown} args @returns {Answer | Promise<Answer>} */
+  function answer(event, method, args) {
+    try {
+      // At once: the frame that has sent this may navigate.
+      if (!isMainFrameOf(event.senderFrame, allowedOrigins)) throw new OfflineSessionsError('ERR_NOT_ALLOWED', 'this page may not ask');
+      if (typeof method !== 'string' || !Object.hasOwn(methods, method)) throw check.invalid('method', 'is none that pages have');
+      assertSmall(check.array('arguments', args), { left: MAX_SIZE }, 0);
+      const page = pageOf(event.sender);
+      if (page.pending >= MAX_PENDING) throw new OfflineSessionsError('ERR_TOO_MANY_CALLS', `more than ${MAX_PENDING} calls at a time`);
+      const value = methods[method](page, ...(/** @type {unknown[]} */ (args)));
+      if (!(value instanceof Promise)) return { value };
+      page.pending += 1;
+      return value.then((result) => ({ value: result }), failure).finally(() => { page.pending -= 1; });
+    } catch (error) {
+      return failure(error);
+    }
+  }
+
+  /** @param {import('../types').Progress} progress */
+  const tell = (progress) => {
+    for (const [contents, { listens }] of pages) if (listens && !contents.isDestroyed()) contents.send(PROGRESS, progress);
+  };
+
+  try {
+    ipcMain.handle(CHANNEL, answer);
+  } catch (cause) {
+    throw new OfflineSessionsError('ERR_IN_USE', 'the pages of this process are served by another OfflineSessions', { cause });
+  }
+  offline.on('progress', tell);
+  return () => {
+    ipcMain.removeHandler(CHANNEL);
+    offline.off('progress', tell);
+    for (const contents of [...pages.keys()]) forget(contents);
+  };
+}
+
+/** @param {unknown} contentId */
+function contentIdOf(contentId) {
+  const id = check.string('contentId', contentId);
+  if (id === '' || Buffer.byteLength(id) > MAX_CONTENT_ID) throw check.invalid('contentId', `must have 1 to ${MAX_CONTENT_ID} bytes`);
+  return id;
+}
+
+/**
+ * Refuses what is bigger than any honest call, before anything reads all of it.
+ * @param {unknown} value as the structured clone algorithm gives it
+ * @param {{ left: number }} budget
+ * @param {number} depth
+ */
+function assertSmall(value, budget, depth) {
+  budget.left -= typeof value === 'string' ? value.length + 1 : 1;
+  if (budget.left < 0 || depth > MAX_DEPTH) throw check.invalid('arguments', 'are more than this call takes');
+  if (typeof value !== 'object' || value === null) return;
+  const prototype = Object.getPrototypeOf(value);
+  if (!Array.isArray(value) && Object.getPrototypeOf(prototype) !== null) throw check.invalid('arguments', 'must be plain data');
+  for (const name in value) {
+    assertSmall(name, budget, depth);
+    assertSmall(/** @type {any} */ (value)[name], budget, depth + 1);
+  }
+}
+
+/** Only what is ours is told; anything else may name files and machines. @param {unknown} error @returns {Answer} */
+function failure(error) {
+  if (!(error instanceof OfflineSessionsError)) return { error: { code: 'ERR_INTERNAL', message: 'the call failed' } };
+  return { error: { code: error.code, message: error.message } };
+}
+
+module.exports = { serveIpc };

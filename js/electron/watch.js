@@ -1,0 +1,63 @@
+'use strict';
+
+const { widevineNow, widevineWhenReady } = require('./platform');
+
+/**
+ * @typedef {import('../manager').OfflineSessions} OfflineSessions
+ * @typedef {Pick<import('./parts').PowerMonitor, 'off' | 'on'> | undefined} PowerMonitor
+ */
+
+/** The main process has no event for it, and asking costs nothing. */
+const ONLINE_CHECK_MS = 10_000;
+
+/**
+ * Tells of a CDM that became ready after the launch, or that is another one after a sleep.
+ * @param {OfflineSessions} offline
+ * @param {{ components?: import('./parts').Components, powerMonitor?: PowerMonitor }} electron
+ * @param {string | null} known the version that the launch began with
+ * @param {(error: unknown) => void} warn
+ * @returns {() => void} ends it
+ */
+function watchCdm(offline, { components, powerMonitor }, known, warn) {
+  if (!components) return () => {};
+  /** @param {import('./platform').Cdm} cdm */
+  const tell = (cdm) => {
+    // Not observed now says nothing against what was.
+    if (ended || cdm.version === null || cdm.version === known) return;
+    known = cdm.version;
+    offline.updatePlatform({ cdms: [cdm] }).catch(warn);
+  };
+  const onResume = () => tell(widevineNow(components));
+  let ended = false;
+  if (known === null) widevineWhenReady(components).then(tell);
+  powerMonitor?.on('resume', onResume);
+  return () => {
+    ended = true;
+    powerMonitor?.off('resume', onResume);
+  };
+}
+
+/**
+ * Tells when there is no network, and when there may be one again: `net.isOnline()` is certain only of the former.
+ * @param {OfflineSessions} offline
+ * @param {{ net?: import('./parts').Net, powerMonitor?: PowerMonitor }} electron
+ * @returns {() => void} ends it
+ */
+function watchConnectivity(offline, { net, powerMonitor }) {
+  if (!net) return () => {};
+  let wasOnline = true;
+  const look = () => {
+    const isOnline = net.isOnline();
+    if (isOnline !== wasOnline) offline.setConnectivity(isOnline ? 'unknown' : 'offline');
+    wasOnline = isOnline;
+  };
+  look();
+  const timer = setInterval(look, ONLINE_CHECK_MS).unref();
+  powerMonitor?.on('resume', look);
+  return () => {
+    clearInterval(timer);
+    powerMonitor?.off('resume', look);
+  };
+}
+
+module.exports = { watchCdm, watchConnectivity };

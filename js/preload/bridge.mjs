@@ -1,0 +1,3 @@
+import { exposeOfflineSessions } from './expose.mjs';
+
+exposeOfflineSessions();
