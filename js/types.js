@@ -31,7 +31,7 @@
  * @property {number} licenseConcurrency licence requests in parallel at one server (the origin of `licenseUrl`); default 4
  * @property {number} licenseRatePerS requests a second with which a server that is not known yet is asked; more, as long as it bears
  *   them; default 10
- * @property {number} licenseRateMaxPerS the most requests a second; default 100
+ * @property {number} licenseRateMaxPerS the most requests a second; default 90
  * @property {number} licensesPerSessionPerDay licence requests for one session in a day (UTC), whatever goes wrong; default 24
  * @property {number} licensesPerHour licence requests of this install in an hour; default 5,000
  * @property {number} spreadMaxMs the longest random delay before licences that nobody waits for (`revalidate({ spread: true })`);

@@ -257,7 +257,9 @@ fn licensed(
     // A blocked session whose retry is only delayed was counted when it was blocked.
     let is_answer = !matches!(event, Event::Delayed { .. });
     effects.counters.blocked = u64::from(is_answer && session.standing.state == State::Blocked);
-    effects.answered = Some(session.id);
+    // Whoever wants it goes first when the server's pause is over.
+    let is_throttled = matches!(event, Event::Delayed { reason: Reason::Throttled, .. });
+    effects.answered = (!is_throttled).then_some(session.id);
     // A bad licence is asked for again under the same id: it may have been billed, and the next request brings another challenge.
     if matches!(event, Event::Refused(_)) {
         session.request_id = None;

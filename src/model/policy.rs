@@ -58,7 +58,7 @@ impl Default for Policy {
             batch_size: 25,
             license_concurrency: 4,
             license_rate_per_s: 10.0,
-            license_rate_max_per_s: 100.0,
+            license_rate_max_per_s: 90.0,
             licenses_per_session_per_day: 24,
             licenses_per_hour: 5_000,
             spread_max_ms: 60_000,

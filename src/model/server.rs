@@ -20,8 +20,10 @@ pub struct Server {
     pub at_ms: Millis,
     /// Until then it is not asked.
     pub not_before_ms: Option<Millis>,
-    /// `not_before_ms` is its own word, which a click does not override.
-    pub is_its_word: bool,
+    /// Until when it has itself asked for patience: its own word, which a click does not override.
+    pub asked_until_ms: Option<Millis>,
+    /// Pauses in a row that it asked for, without an answer in between.
+    pub throttles: u32,
     /// Requests in a row that it did not answer, or answered with an error of its own.
     pub failures: u32,
 }

@@ -67,7 +67,7 @@ pub fn held_back_until(session: &SessionSummary, scope: &Scope) -> Option<Millis
 pub fn server_closed(session: &SessionSummary, scope: &Scope, wanted: bool) -> Option<(Millis, Reason)> {
     let server = scope.servers.get(&session.server)?;
     let until = server.closed_until(scope.now, scope.longest_wait_ms, wanted)?;
-    Some((until, if server.is_its_word { Reason::Throttled } else { Reason::Unreachable }))
+    Some((until, if server.throttles > 0 { Reason::Throttled } else { Reason::Unreachable }))
 }
 
 /// Until when its licence is not asked for; `None`: it may be asked for now.

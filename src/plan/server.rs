@@ -4,8 +4,19 @@
 use crate::clock::Millis;
 use crate::model::{Policy, Server, ServerOrigin};
 
-/// At most so many requests at once, as a part of a second's, once it has asked for patience. Until then a second's.
-const BURST_S: f64 = 0.25;
+/// At most so many requests at once, as a part of a second's: before and after it has asked for patience.
+const BURST_S: (f64, f64) = (0.5, 0.15);
+/// Requests begin together that come within this time: a lane that is handed one at a time is never quick.
+const GATHER_S: f64 = 0.1;
+/// What is left of the rate at its first word, and at each further one.
+const CUT: (f64, f64) = (0.8, 0.85);
+/// Up to this part of the rate at which it asked for patience the rate comes back quickly.
+const NEAR: f64 = 0.8;
+/// What one answer adds to the rate: before the first limit, on the way back to the last one, and near it.
+const GROWTH: (f64, f64, f64) = (2.0, 0.2, 0.001);
+/// The second pause in a row, doubled by each further one: one install cannot know how many others ask the same server.
+const PAUSE_BASE_MS: Millis = 10_000;
+const PAUSE_MAX_MS: Millis = 3_600_000;
 /// Never slower, so that a server which recovers is found out.
 const MIN_RATE_PER_S: f64 = 0.2;
 /// Failures in a row before it is left alone, and then asked with one request at a time.
@@ -33,15 +44,16 @@ impl Server {
             tokens: policy.license_rate_per_s,
             at_ms: now,
             not_before_ms: None,
-            is_its_word: false,
+            asked_until_ms: None,
+            throttles: 0,
             failures: 0,
         }
     }
 
     /// Until when it is not asked. `wanted`: somebody has asked, and only its own word holds.
     pub fn closed_until(&self, now: Millis, longest_wait_ms: Millis, wanted: bool) -> Option<Millis> {
-        let until = super::still_to_come(self.not_before_ms, now, longest_wait_ms)?;
-        (self.is_its_word || !wanted).then_some(until)
+        let until = if wanted { self.asked_until_ms } else { self.not_before_ms };
+        super::still_to_come(until, now, longest_wait_ms)
     }
 
     /// How many requests may begin now.
@@ -49,8 +61,18 @@ impl Server {
         if self.closed_until(now, policy.backoff_max_ms, false).is_some() {
             return 0;
         }
-        let tokens = self.tokens_at(now, policy).floor().max(0.0) as u32;
-        if self.is_doubtful() { tokens.min(1) } else { tokens }
+        let tokens = self.tokens_at(now, policy);
+        if tokens < self.gathered(policy) {
+            return 0;
+        }
+        if self.is_doubtful() { 1 } else { tokens as u32 }
+    }
+
+    fn gathered(&self, policy: &Policy) -> f64 {
+        if self.is_doubtful() {
+            return 1.0;
+        }
+        (self.rate(policy) * GATHER_S).floor().clamp(1.0, f64::from(policy.license_concurrency))
     }
 
     /// It has failed so often that one request at a time finds out whether it is back.
@@ -60,7 +82,7 @@ impl Server {
 
     /// When the next request may begin.
     pub fn next_at(&self, now: Millis, policy: &Policy) -> Millis {
-        let missing = 1.0 - self.tokens_at(now, policy);
+        let missing = self.gathered(policy) - self.tokens_at(now, policy);
         let wait_ms = (missing.max(0.0) * 1000.0 / self.rate(policy)).ceil() as Millis;
         self.closed_until(now, policy.backoff_max_ms, false).unwrap_or(now).max(now + wait_ms.max(1))
     }
@@ -68,7 +90,8 @@ impl Server {
     /// A request begins, also one that may not wait its turn.
     pub fn begin(&mut self, now: Millis, policy: &Policy) {
         if now - self.at_ms > FORGET_MS {
-            *self = Self { not_before_ms: self.not_before_ms, ..Self::new(self.origin.clone(), policy, now) };
+            let new = Self::new(self.origin.clone(), policy, now);
+            *self = Self { not_before_ms: self.not_before_ms, asked_until_ms: self.asked_until_ms, ..new };
         }
         self.tokens = self.tokens_at(now, policy) - 1.0;
         self.at_ms = now;
@@ -83,9 +106,10 @@ impl Server {
                 // What was under way when it asked for patience does not take that back.
                 if self.closed_until(now, policy.backoff_max_ms, true).is_none() {
                     self.not_before_ms = None;
+                    self.throttles = 0;
                 }
                 // A rate that was not made use of says nothing.
-                if tokens < 1.0 {
+                if tokens < (self.burst(policy) / 2.0).max(1.0) {
                     self.rate_per_s = (self.rate(policy) + self.growth()).min(policy.license_rate_max_per_s);
                 }
             }
@@ -93,18 +117,20 @@ impl Server {
                 // Several requests that were out together meet the same limit.
                 if self.closed_until(now, policy.backoff_max_ms, true).is_none() {
                     let rate = self.rate(policy);
-                    let slower = if self.ceiling_per_s.is_none() { 0.5 } else { 0.8 };
+                    let cut = if self.ceiling_per_s.is_none() { CUT.0 } else { CUT.1 };
                     self.ceiling_per_s = Some(rate);
-                    self.rate_per_s = (rate * slower).max(MIN_RATE_PER_S);
+                    self.rate_per_s = (rate * cut).max(MIN_RATE_PER_S);
+                    self.throttles = self.throttles.saturating_add(1);
                 }
-                let until = policy.jittered_retry_at(now, self.failures.max(1), retry_after_ms, chance);
-                self.close(until, true);
+                let asked = policy.jittered_retry_at(now, self.failures.max(1), retry_after_ms, chance);
+                self.asked_until_ms = self.asked_until_ms.max(Some(asked));
+                self.close(asked.max(now + self.patience_ms(policy, chance)));
             }
             Answer::Failed => {
                 self.failures = self.failures.saturating_add(1);
                 if self.is_doubtful() {
                     let until = policy.jittered_retry_at(now, self.failures - BREAKER_FAILURES + 1, None, chance);
-                    self.close(until, false);
+                    self.close(until);
                 }
             }
         }
@@ -116,9 +142,7 @@ impl Server {
     /// The network is another one: what was only our doubt is over.
     pub fn reconnected(&mut self) {
         self.failures = 0;
-        if !self.is_its_word {
-            self.not_before_ms = None;
-        }
+        self.not_before_ms = self.asked_until_ms;
     }
 
     /// How long `requests` more will take at the present rate.
@@ -127,9 +151,15 @@ impl Server {
         wait_ms + (requests as f64 * 1000.0 / self.rate(policy)).ceil() as Millis
     }
 
-    fn close(&mut self, until: Millis, is_its_word: bool) {
-        self.not_before_ms = Some(self.not_before_ms.map_or(until, |earlier| earlier.max(until)));
-        self.is_its_word = is_its_word;
+    fn close(&mut self, until: Millis) {
+        self.not_before_ms = self.not_before_ms.max(Some(until));
+    }
+
+    /// How much longer it is left alone, of our own accord, when it asks for patience again and again.
+    fn patience_ms(&self, policy: &Policy, chance: f64) -> Millis {
+        let Some(doublings) = self.throttles.checked_sub(2) else { return 0 };
+        let longest = PAUSE_MAX_MS.min(policy.backoff_max_ms);
+        ((PAUSE_BASE_MS << doublings.min(20)).min(longest) as f64 * chance) as Millis
     }
 
     fn rate(&self, policy: &Policy) -> f64 {
@@ -140,17 +170,20 @@ impl Server {
     fn tokens_at(&self, now: Millis, policy: &Policy) -> f64 {
         let rate = self.rate(policy);
         let elapsed_s = (now - self.at_ms).clamp(0, 3_600_000) as f64 / 1000.0;
-        let burst = if self.ceiling_per_s.is_none() { rate } else { rate * BURST_S };
-        (self.tokens + elapsed_s * rate).min(burst.max(1.0))
+        (self.tokens + elapsed_s * rate).min(self.burst(policy))
     }
 
-    /// What one answer adds to the rate: it doubles each second until the first limit, comes back near that one within seconds, and then
-    /// feels its way.
+    fn burst(&self, policy: &Policy) -> f64 {
+        let seconds = if self.ceiling_per_s.is_none() { BURST_S.0 } else { BURST_S.1 };
+        (self.rate(policy) * seconds).max(1.0)
+    }
+
+    /// Twice as fast and more each second until the first limit, back near that one within seconds, and then it feels its way.
     fn growth(&self) -> f64 {
         match self.ceiling_per_s {
-            None => 1.0,
-            Some(ceiling) if self.rate_per_s < 0.95 * ceiling => 0.05,
-            Some(_) => 0.005,
+            None => GROWTH.0,
+            Some(ceiling) if self.rate_per_s < NEAR * ceiling => GROWTH.1,
+            Some(_) => GROWTH.2,
         }
     }
 }

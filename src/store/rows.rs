@@ -376,7 +376,8 @@ fn server(row: &Row<'_>) -> Sql<Server> {
         tokens: row.get("tokens")?,
         at_ms: row.get("at_ms")?,
         not_before_ms: row.get("not_before_ms")?,
-        is_its_word: row.get("is_its_word")?,
+        asked_until_ms: row.get("asked_until_ms")?,
+        throttles: row.get("throttles")?,
         failures: row.get("failures")?,
     })
 }

@@ -139,7 +139,8 @@ CREATE TABLE server (
     tokens         REAL NOT NULL,
     at_ms          INTEGER NOT NULL,
     not_before_ms  INTEGER,
-    is_its_word    INTEGER NOT NULL,
+    asked_until_ms INTEGER,
+    throttles      INTEGER NOT NULL,
     failures       INTEGER NOT NULL,
     checksum       INTEGER
 );

@@ -275,8 +275,8 @@ impl<'c> Tx<'c> {
     }
 
     pub fn save_server(&mut self, server: &Server) -> Result<()> {
-        let sql = "INSERT OR REPLACE INTO server (origin, rate_per_s, ceiling_per_s, tokens, at_ms, not_before_ms, is_its_word,
-            failures) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let sql = "INSERT OR REPLACE INTO server (origin, rate_per_s, ceiling_per_s, tokens, at_ms, not_before_ms, asked_until_ms,
+            throttles, failures) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         self.connection.prepare_cached(sql)?.execute(params![
             &*server.origin,
             server.rate_per_s,
@@ -284,7 +284,8 @@ impl<'c> Tx<'c> {
             server.tokens,
             server.at_ms,
             server.not_before_ms,
-            server.is_its_word,
+            server.asked_until_ms,
+            server.throttles,
             server.failures,
         ])?;
         Ok(())
