@@ -47,7 +47,7 @@ class OfflineApp {
    */
   async open({ driver = this.driver(), platform, policy, ...options } = {}) {
     // This server has no limit, unless a test gives it one.
-    const quick = { licenseRatePerS: 100, ...policy };
+    const quick = { licenseRatePerS: 1000, licenseRateMaxPerS: 1000, ...policy };
     this.offline = await OfflineSessions.open({ directory: this.directory, platform: { ...PLATFORM, ...platform }, policy: quick, ...options });
     this.offline.on('warning', (warning) => this.warnings.push(warning));
     if (driver) this.offline.useDriver(driver);

@@ -73,7 +73,7 @@ describe('setPolicy', () => {
     ['an unknown word', { mode: 'off' }],
     ['no number', { licensesPerHour: 'many' }],
     ['a number out of bounds', { batchSize: 26 }],
-    ['a rate beyond the most', { licenseRatePerS: 200 }],
+    ['a rate of nothing', { licenseRatePerS: 0 }],
     ['no object', null],
   ])('with %s changes nothing', async (_what, policy) => {
     const offline = await app.open();

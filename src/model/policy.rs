@@ -104,13 +104,10 @@ impl Policy {
                 return Err(Error::invalid(field, format!("a whole number from 1 to {max}")));
             }
         }
-        let rates = [
-            ("licenseRatePerS", self.license_rate_per_s, self.license_rate_max_per_s),
-            ("licenseRateMaxPerS", self.license_rate_max_per_s, 1_000.0),
-        ];
-        for (field, value, max) in rates {
-            if !(0.1..=max).contains(&value) {
-                return Err(Error::invalid(field, format!("requests a second, from 0.1 to {max}")));
+        let rates = [("licenseRatePerS", self.license_rate_per_s), ("licenseRateMaxPerS", self.license_rate_max_per_s)];
+        for (field, value) in rates {
+            if !(0.1..=1_000.0).contains(&value) {
+                return Err(Error::invalid(field, "requests a second, from 0.1 to 1,000"));
             }
         }
         let durations = [

@@ -39,9 +39,9 @@ impl Server {
     pub fn new(origin: ServerOrigin, policy: &Policy, now: Millis) -> Self {
         Self {
             origin,
-            rate_per_s: policy.license_rate_per_s,
+            rate_per_s: policy.license_rate_per_s.min(policy.license_rate_max_per_s),
             ceiling_per_s: None,
-            tokens: policy.license_rate_per_s,
+            tokens: policy.license_rate_per_s.min(policy.license_rate_max_per_s),
             at_ms: now,
             not_before_ms: None,
             asked_until_ms: None,
