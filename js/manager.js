@@ -31,7 +31,7 @@ const { WorkLoop } = require('./work-loop');
 const MAX_TIMEOUT_MS = 86_400_000;
 const MAX_LOCK_WAIT_MS = 600_000;
 const DRIVER_METHODS = /** @type {const} */ (['probe', 'plantWitness', 'check', 'license', 'adopt', 'release']);
-const OPTIONS = ['directory', 'platform', 'policy', 'acquireLicense', 'classifyRefusal', 'adopt', 'lockWaitMs'];
+const OPTIONS = ['directory', 'platform', 'policy', 'acquireLicense', 'classifyRefusal', 'adopt', 'knowledge', 'preflight', 'lockWaitMs'];
 
 /**
  * The offline licences of one app. Opening it is a launch: what changed since the last one is in `launch`. Nothing is checked or
@@ -48,6 +48,8 @@ class OfflineSessions extends EventEmitter {
   #native;
   #loop;
   #policy;
+  /** @type {import('./types').PreflightHook | undefined} */
+  #preflight;
   /** @type {(lane: Lane) => SessionDriver | null} */
   #driverFor = () => null;
   /** Contents that were announced as ready and have stayed so. @type {Set<string>} */
@@ -76,13 +78,17 @@ class OfflineSessions extends EventEmitter {
       platform: { node: process.versions.node, ...check.object('platform', platform) },
       policy: policy === undefined || policy === null ? {} : check.object('policy', policy),
       lockWaitMs: check.optionalMs('lockWaitMs', given.lockWaitMs, MAX_LOCK_WAIT_MS) ?? 0,
+      knowledge: given.knowledge === undefined || given.knowledge === null ? [] : check.array('knowledge', given.knowledge),
     }));
     const classifyRefusal = check.optionalFunction('classifyRefusal', given.classifyRefusal);
     const hooks = {
       acquireLicense: check.optionalFunction('acquireLicense', given.acquireLicense) ?? createAcquireLicense(classifyRefusal),
       adopt: check.optionalFunction('adopt', given.adopt),
     };
-    return new OfflineSessions(await call(() => loadNative().NativeEngine.open(json)), hooks);
+    const preflight = check.optionalFunction('preflight', given.preflight);
+    const opened = new OfflineSessions(await call(() => loadNative().NativeEngine.open(json)), hooks);
+    opened.#preflight = preflight;
+    return opened;
   }
 
   /**
@@ -334,6 +340,42 @@ class OfflineSessions extends EventEmitter {
     this.#policy = JSON.parse(call(() => this.#native.setPolicy(json)));
     this.#loop.nudge();
     return { ...this.#policy };
+  }
+
+  /**
+   * What an update would do to what is stored, before it is installed. `defer`: titles would be stranded, or might be; `warn`: some
+   * could not be licensed again; `install`. Weighs what this install has seen, then `knowledge`, then what is publicly known, whose
+   * sources disagree. With a `preflight` hook the app's server is asked for titles that it would refuse.
+   * @param {Partial<PlatformInfo>} target versions that the update brings, as far as they are known
+   * @returns {Promise<import('./types').UpdateAssessment>}
+   */
+  async assessUpdate(target) {
+    const json = check.toJson('target', () => check.object('target', target));
+    const refused = await this.#refusedByServer();
+    const assessment = JSON.parse(await this.#call((native) => native.assessUpdate(json, refused)));
+    this.#tell('update-assessed', assessment);
+    return assessment;
+  }
+
+  /**
+   * Before an update is installed: a copy of what is stored, if anything was written since the last one.
+   * @returns {Promise<{ copied: boolean }>}
+   */
+  async prepareForUpdate() {
+    return { copied: JSON.parse(await this.#call((native) => native.prepareForUpdate())) };
+  }
+
+  /** @returns {Promise<string[]>} contents */
+  async #refusedByServer() {
+    if (!this.#preflight) return [];
+    try {
+      const refused = await this.#preflight(await this.list());
+      return check.array('preflight', refused).map((contentId) => check.string('preflight', contentId));
+    } catch (error) {
+      // The app's server may not be there; then nobody knows.
+      this.#tell('warning', error);
+      return [];
+    }
   }
 
   /** A content's waits are over, but for those that a server asked for: it is tried again. @param {string} contentId @returns {Promise<void>} */

@@ -227,7 +227,28 @@
  * @typedef {(session: DriverSession, newSessionId: string, context: { signal: AbortSignal }) => Promise<AdoptOutcome>} AdoptHook
  *   writes the new session id into the player's catalogue
  *
+ * @typedef {(sessions: StoredSession[]) => Promise<string[]>} PreflightHook the content ids that the app's server would refuse a licence for
+ *
+ * @typedef {object} Knowledge what the app's fleet has seen of versions from `since` up to, not including, `until`
+ * @property {string} keySystem
+ * @property {'electron' | 'chromium' | 'cdm'} component
+ * @property {string} since
+ * @property {string | null} [until]
+ * @property {'kept' | 'lost' | 'unsupported'} outcome what became of stored sessions; `unsupported`: no persistent licences any more
+ * @property {'certain' | 'likely' | 'disputed'} confidence
+ * @property {string} [source]
+ *
+ * @typedef {object} UpdateAssessment
+ * @property {'install' | 'warn' | 'defer'} advice
+ * @property {{ code: string, message: string }[]} reasons codes: `nothing-at-risk`, `binding-changes`, `target-unknown`,
+ *   `persistent-license-unsupported`, `licenses-lost-before`, `licenses-kept-before`, `offline`, `not-renewable`
+ * @property {string[]} atRisk contents whose licences are bound to what changes
+ * @property {string[]} stranded of these, those of lanes that are known or suspected to have no persistent licences then
+ * @property {string[]} notRenewable of these, those that could not be licensed again
+ *
  * @typedef {object} OpenOptions
+ * @property {Knowledge[]} [knowledge] for `assessUpdate`
+ * @property {PreflightHook} [preflight] asked once before each assessment of an update
  * @property {string} directory a folder of its own; made with mode 0700
  * @property {PlatformInfo} platform
  * @property {Partial<Policy>} [policy]

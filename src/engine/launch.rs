@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::model::{
     Cdm, Change, Debt, Lane, LaneId, Launch, LaunchId, Mode, PartialPlatform, PlatformInfo, Policy, Snapshot,
 };
-use crate::plan::{self, Budget};
+use crate::plan::{self, Budget, Knowledge};
 use crate::probe::{self, Machine};
 use crate::store::{Recovered, Rows, Store, Tx};
 
@@ -30,6 +30,8 @@ pub struct OpenOptions {
     pub policy: Policy,
     #[serde(default)]
     pub lock_wait_ms: u64,
+    #[serde(default)]
+    pub knowledge: Vec<Knowledge>,
 }
 
 /// What a launch found.
@@ -85,8 +87,14 @@ impl Engine {
             // What this code did could not be written down.
             policy.mode = Mode::Observe;
         }
-        let engine =
-            Self { store, memory, clock, policy: Mutex::new(Arc::new(policy)), filled: watch::Sender::new(None) };
+        let engine = Self {
+            store,
+            memory,
+            clock,
+            policy: Mutex::new(Arc::new(policy)),
+            knowledge: options.knowledge,
+            filled: watch::Sender::new(None),
+        };
         // The rows that a launch looks at may be damaged too: those of lanes, and what happened before.
         let (report, recovered) = match engine.launch().await {
             Err(Error::CorruptDatabase(_)) => {
@@ -252,7 +260,7 @@ fn snapshot(platform: PlatformInfo, machine: Machine) -> Snapshot {
     }
 }
 
-fn merge(mut snapshot: Snapshot, partial: PartialPlatform) -> Snapshot {
+pub(super) fn merge(mut snapshot: Snapshot, partial: PartialPlatform) -> Snapshot {
     let os = partial.os.unwrap_or_default();
     snapshot.app = partial.app.unwrap_or(snapshot.app);
     snapshot.electron = partial.electron.unwrap_or(snapshot.electron);

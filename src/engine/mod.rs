@@ -6,6 +6,7 @@
 //! phases and tasks that are out, lanes that are deferred, whom somebody waits for.
 
 mod answers;
+mod assess;
 mod choose;
 mod complete;
 mod debts;
@@ -33,7 +34,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::model::{Mode, Policy};
-use crate::plan;
+use crate::plan::{self, Knowledge};
 use crate::store::{Rows, Store, Tx};
 use memory::Memory;
 
@@ -48,6 +49,8 @@ pub struct Engine {
     memory: Arc<Mutex<Memory>>,
     clock: Arc<dyn Clock>,
     policy: Mutex<Arc<Policy>>,
+    /// What the app's fleet has seen of updates.
+    knowledge: Vec<Knowledge>,
     /// Set when every stored session is in memory, or when they cannot be read.
     filled: watch::Sender<Option<Result<()>>>,
 }

@@ -52,7 +52,7 @@ impl Engine {
         let store = Arc::clone(&self.store);
         let memory = Arc::clone(&self.memory);
         tokio::task::spawn_blocking(move || match store.copy() {
-            Ok(()) | Err(Error::Closed) => {}
+            Ok(_) | Err(Error::Closed) => {}
             Err(Error::CorruptDatabase(_)) => super::lock(&memory).damaged = true,
             Err(error) => tracing::warn!(%error, "no copy of the database was made"),
         });

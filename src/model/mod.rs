@@ -35,6 +35,7 @@ pub use session::{
 };
 pub use verdict::{Playable, PlayableSession, Verdict, VerdictState};
 pub use version::{ChangeKind, FourPartVersion};
+pub(crate) use words::words;
 pub use words::{Action, Connectivity, HoldKind, Reason, State};
 
 pub type RowId = i64;

@@ -80,6 +80,22 @@ impl NativeEngine {
         })
     }
 
+    /// `refused`: contents that the app's server would refuse.
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn assess_update<'env>(&self, env: &'env Env, target: String, refused: Vec<String>) -> Reply<'env> {
+        let engine = Arc::clone(&self.engine);
+        promise(env, async move {
+            let target = parse_json(&target)?;
+            engine.assess_update(target, refused.into_iter().collect()).await
+        })
+    }
+
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn prepare_for_update<'env>(&self, env: &'env Env) -> Reply<'env> {
+        let engine = Arc::clone(&self.engine);
+        promise(env, async move { engine.prepare_for_update().await })
+    }
+
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]
     pub fn put<'env>(&self, env: &'env Env, sessions: String, replace: bool) -> Reply<'env> {
         let engine = Arc::clone(&self.engine);

@@ -1,5 +1,6 @@
 //! Decisions as values: which generation a lane is in, what is due, what a verdict says. Pure; takes `now`.
 
+mod assess;
 mod binding;
 mod catalogue;
 mod due;
@@ -7,6 +8,7 @@ mod gate;
 mod server;
 mod verdict;
 
+pub use assess::{Advice, Knowledge, LaneStock, UpdateAssessment, assess_update, public_knowledge};
 pub use binding::{Observed, observe, observes_cdm};
 pub use catalogue::{CataloguePlan, Listed, compare_with_catalogue};
 pub use due::{Account, Due, LaneFacts, Scope, Servers, Urge, Work, due, is_trusted, still_to_come};

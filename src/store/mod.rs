@@ -172,18 +172,18 @@ impl Store {
         schema::empty_wal(&self.directory.file(DATABASE_FILE))
     }
 
-    /// Makes a copy, if something was written since the last one. Blocks on the disk; nobody else waits for it.
-    pub fn copy(&self) -> Result<()> {
+    /// Makes a copy, if something was written since the last one; else false. Blocks on the disk; nobody else waits for it.
+    pub fn copy(&self) -> Result<bool> {
         let _reading = hold(&self.reading_all);
         if self.is_newer() || hold(&self.reader).is_none() || !self.uncopied.swap(false, Ordering::AcqRel) {
-            return Ok(());
+            return Ok(false);
         }
         let id = *hold(&self.id);
         let made = copies::make(&self.directory, id, || hold(&self.reader).is_some());
         if made.is_err() {
             self.uncopied.store(true, Ordering::Release);
         }
-        made
+        made.map(|()| true)
     }
 
     /// Looks at everything, and removes what was set aside long ago. Blocks for long.

@@ -202,6 +202,14 @@ impl<'c> Rows<'c> {
         Ok(statement.query_map([launch], evidence)?.collect::<Sql<_>>()?)
     }
 
+    /// The newest first.
+    pub fn all_evidence(&self) -> Result<Vec<Evidence>> {
+        let sql = "SELECT evidence.*, origin, partition, key_system FROM evidence_row AS evidence JOIN lane ON lane.id = evidence.lane
+            ORDER BY evidence.id DESC";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_map([], evidence)?.collect::<Sql<_>>()?)
+    }
+
     pub fn servers(&self) -> Result<Vec<Server>> {
         let mut statement = self.connection.prepare_cached("SELECT * FROM server_row")?;
         Ok(statement.query_map([], server)?.collect::<Sql<_>>()?)
