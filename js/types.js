@@ -197,7 +197,9 @@
  * @property {number} released
  * @property {number} licenseRequests
  *
- * @typedef {Counts & { done: number, total: number }} Progress `total`: sessions with work when the run began
+ * @typedef {Counts & { done: number, total: number, expectedLicenseRequests: number, remainingMs: number }} Progress `total`: sessions with work
+ *   when the run began; `expectedLicenseRequests`: still to come, as far as what checks have found tells; `remainingMs`: how long these take
+ *   at the pace that their servers bear
  *
  * @typedef {object} RunEnd
  * @property {number} unsupported sessions in lanes without persistent licences

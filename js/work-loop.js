@@ -17,6 +17,8 @@ const { runPhase } = require('./phase-runner');
  * @property {number | null} nextPollAt
  * @property {number} running
  * @property {number} remaining
+ * @property {number} expectedLicenseRequests
+ * @property {number} remainingMs
  * @property {number} paced of these, those that only wait for their turn at a licence server
  * @property {number} deferred
  * @property {number} heldBack
@@ -34,6 +36,8 @@ const { runPhase } = require('./phase-runner');
  * @property {number} startedAt
  * @property {number} done only grows
  * @property {number} total only grows: a session that is due again counts again
+ * @property {number} expectedLicenseRequests as of the last poll
+ * @property {number} remainingMs
  * @property {boolean} worked
  *
  * @typedef {object} Listeners
@@ -231,13 +235,16 @@ class WorkLoop {
     }
     const run = this.#run ??= this.#begin(poll);
     run.worked ||= poll.phases.length > 0;
+    const { expectedLicenseRequests, remainingMs } = poll;
+    Object.assign(run, { expectedLicenseRequests, remainingMs });
     run.total = Math.max(run.total, run.done + poll.remaining);
     run.done = Math.max(run.done, run.total - poll.remaining);
     for (const order of poll.phases) this.#startPhase(order);
     this.#setTimer(poll.nextPollAt === null ? null : poll.nextPollAt - Date.now());
     this.#tellProgress(run, poll.counters);
     // A poll that was asked for meanwhile may find more.
-    if (poll.running > 0 || poll.paced > 0 || this.#pollAgain) return;
+    // What waits for its turn at a server has it soon.
+    if (poll.running > 0 || (poll.paced > 0 && poll.nextPollAt !== null) || this.#pollAgain) return;
     this.#run = null;
     const { unsupported, deferred, heldBack, nextPollAt } = poll;
     const durationMs = Math.round(performance.now() - run.startedAt);
@@ -270,7 +277,7 @@ class WorkLoop {
   /** @param {Poll} poll @returns {Run} */
   #begin({ counters }) {
     const before = { ...counters, licenseRequests: this.#licenseRequests };
-    return { before, startedAt: performance.now(), done: 0, total: 0, worked: false };
+    return { before, startedAt: performance.now(), done: 0, total: 0, expectedLicenseRequests: 0, remainingMs: 0, worked: false };
   }
 
   /** @param {import('./phase-runner').Completed} completed */
@@ -282,7 +289,8 @@ class WorkLoop {
 
   /** @param {Run} run @param {Poll['counters']} counters */
   #tellProgress(run, counters) {
-    const progress = { done: run.done, total: run.total, ...this.#figures(run, counters) };
+    const { done, total, expectedLicenseRequests, remainingMs } = run;
+    const progress = { done, total, expectedLicenseRequests, remainingMs, ...this.#figures(run, counters) };
     this.#tell((waiter) => waiter.progress?.(progress));
     this.#tell((waiter) => waiter.recorded?.());
     if (run.worked) this.#listeners.progress(progress);

@@ -1,13 +1,15 @@
 //! What may run now: one phase per lane, in batches, what somebody waits for first. Looks at memory only.
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::memory::{LaneState, Memory};
 use super::wire::{PhaseId, Poll};
 use crate::clock::Millis;
-use crate::model::{Capability, DebtId, Generation, LaneId, LaneKey, Mode, Policy, Reason, RowId, ServerOrigin};
+use crate::model::{
+    Capability, DebtId, Generation, LaneId, LaneKey, Mode, Policy, Reason, RowId, Server, ServerOrigin,
+};
 use crate::plan::{Due, LaneFacts, Scope, Urge, Work, due, held_back_until, is_trusted, still_to_come};
 
 /// What a lane does next, before its rows are read.
@@ -36,8 +38,12 @@ impl PhaseKind {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Candidate {
     unclicked: bool,
+    /// Nobody has asked for it to be tried.
+    unwanted: bool,
     /// A renewal, of what plays as it is.
     ahead: bool,
+    /// A check of what is probably lost: first what is known to be lost is licensed again.
+    in_vain: bool,
     work: Work,
     not_canary: bool,
     alone: bool,
@@ -106,6 +112,9 @@ fn candidates(
     wake: &mut Wake,
 ) -> Vec<Candidate> {
     let blocked_lane = lane.deferred.is_some();
+    let seen = memory.lanes.get(&lane.id).map(|state| state.seen).unwrap_or_default();
+    let mut asked: HashMap<&ServerOrigin, usize> = HashMap::new();
+    let mut checks: HashMap<&ServerOrigin, usize> = HashMap::new();
     let mut candidates = Vec::new();
     for session in memory.sessions.values().filter(|session| session.lane == lane.id) {
         if lane.capability == Some(Capability::Unsupported) {
@@ -120,14 +129,22 @@ fn candidates(
         match due(session, lane, scope, urge) {
             Due::Now(work) if !blocked_lane && !memory.is_held(lane.id, &session.content_id, work) => {
                 poll.remaining += 1;
-                if work == Work::License && urge != Urge::Clicked && turns.of(&session.server) == 0 {
+                match work {
+                    Work::License => *asked.entry(&session.server).or_default() += 1,
+                    Work::Check => *checks.entry(&session.server).or_default() += 1,
+                    Work::Verify | Work::Adopt => {}
+                }
+                let wanted = urge != Urge::None;
+                if work == Work::License && urge != Urge::Clicked && turns.of(&session.server, wanted) == 0 {
                     poll.paced += 1;
-                    turns.wake(&session.server, wake);
+                    turns.wake(&session.server, wanted, wake);
                     continue;
                 }
                 candidates.push(Candidate {
                     unclicked: urge != Urge::Clicked,
+                    unwanted: urge == Urge::None,
                     ahead: is_trusted(session, lane, scope),
+                    in_vain: work == Work::Check && seen.expects_loss() && !memory.alone.contains_key(&session.id),
                     work,
                     not_canary: !session.canary,
                     alone: matches!(work, Work::Check | Work::Verify) && memory.alone.contains_key(&session.id),
@@ -147,6 +164,13 @@ fn candidates(
             Due::Nothing(_) => poll.deferred += 1,
         }
     }
+    for (server, checks) in checks {
+        *asked.entry(server).or_default() += seen.expected_lost(checks);
+    }
+    for (server, requests) in asked {
+        poll.expected_license_requests += requests;
+        poll.remaining_ms = poll.remaining_ms.max(turns.duration_ms(server, requests));
+    }
     candidates
 }
 
@@ -161,7 +185,7 @@ fn next_sessions(mut candidates: Vec<Candidate>, policy: &Policy, turns: &Turns<
         // What somebody waits for does not wait for its turn.
         let clicked =
             candidates.iter().filter(|candidate| !candidate.unclicked && candidate.server == first.server).count();
-        size = size.min(turns.of(server).max(clicked));
+        size = size.min(turns.of(server, !first.unwanted).max(clicked));
     }
     let rows = candidates
         .iter()
@@ -199,23 +223,29 @@ struct Turns<'a> {
 
 impl Turns<'_> {
     /// How many requests may begin at a server now, beside those of other lanes.
-    fn of(&self, origin: &ServerOrigin) -> usize {
+    fn of(&self, origin: &ServerOrigin, wanted: bool) -> usize {
         let requests = self.memory.requests_at(origin);
         let turns = match self.scope.servers.get(origin) {
             Some(server) if server.is_doubtful() && requests > 0 => 0,
-            Some(server) => server.may_begin(self.scope.now, self.policy),
+            Some(server) => server.may_begin(self.scope.now, self.policy, wanted),
             None => self.policy.license_rate_per_s.max(1.0) as u32,
         };
         let left = self.scope.budget.left(self.scope.now, self.scope.requests_per_hour);
         if requests < self.policy.license_concurrency { usize::try_from(turns.min(left)).unwrap_or(0) } else { 0 }
     }
 
+    fn duration_ms(&self, origin: &ServerOrigin, requests: usize) -> Millis {
+        let unknown = || Server::new(Arc::clone(origin), self.policy, self.scope.now);
+        let server = self.scope.servers.get(origin).cloned().unwrap_or_else(unknown);
+        server.duration_ms(requests, self.scope.now, self.policy)
+    }
+
     /// Comes back when it is the turn of some; where other lanes' requests are in the way, their end does.
-    fn wake(&self, origin: &ServerOrigin, wake: &mut Wake) {
+    fn wake(&self, origin: &ServerOrigin, wanted: bool, wake: &mut Wake) {
         const NOT_BEFORE_MS: Millis = 50;
         let server = self.scope.servers.get(origin);
-        if let Some(server) = server.filter(|server| server.may_begin(wake.now, self.policy) == 0) {
-            wake.at(server.next_at(wake.now, self.policy).max(wake.now + NOT_BEFORE_MS));
+        if let Some(server) = server.filter(|server| server.may_begin(wake.now, self.policy, wanted) == 0) {
+            wake.at(server.next_at(wake.now, self.policy, wanted).max(wake.now + NOT_BEFORE_MS));
         }
     }
 }

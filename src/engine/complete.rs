@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::debts::{claim_id, owe};
-use super::memory::{Memory, TaskKind};
+use super::memory::{Memory, Seen, TaskKind};
 use super::record::{Effects, Ground, Outcome, read_outcome, record};
 use super::wire::{Completed, TaskId};
 use crate::clock::Millis;
@@ -149,6 +149,13 @@ impl Engine {
 
 fn settle(memory: &mut Memory, lane: LaneId, effects: &Effects, policy: &Policy, now: Millis) {
     memory.counters.add(effects.counters);
+    if let Some(state) = memory.lanes.get_mut(&lane) {
+        if state.seen.generation != state.lane.generation {
+            state.seen = Seen { generation: state.lane.generation, ..Seen::default() };
+        }
+        state.seen.kept += effects.counters.proven;
+        state.seen.lost += effects.counters.lost;
+    }
     if let Some(row) = effects.recheck {
         memory.alone.entry(row).and_modify(|tried| *tried += 1).or_insert(0);
     } else {

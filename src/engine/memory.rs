@@ -93,6 +93,29 @@ pub struct LaneState {
     pub asks: Option<(ServerOrigin, u32)>,
     /// The window went while licences were being written.
     pub cut_off: bool,
+    /// What checks have found in this generation, so far as this process knows.
+    pub seen: Seen,
+}
+
+/// Checks of a lane that found what was stored, or not.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Seen {
+    pub generation: Generation,
+    pub kept: u64,
+    pub lost: u64,
+}
+
+impl Seen {
+    /// Nothing was kept yet: what is not checked is probably lost too, and a check may cost it.
+    pub fn expects_loss(&self) -> bool {
+        self.lost > 0 && self.kept == 0
+    }
+
+    /// How many of `checks` will need a licence, as far as can be told.
+    pub fn expected_lost(&self, checks: usize) -> usize {
+        let share = self.lost as f64 / (self.lost + self.kept).max(1) as f64;
+        (checks as f64 * share).ceil() as usize
+    }
 }
 
 impl LaneState {
@@ -398,6 +421,7 @@ impl Memory {
                     attempts: 0,
                     phase: None,
                     asks: None,
+                    seen: Seen::default(),
                     cut_off: false,
                 };
                 self.lanes.insert(state.lane.id, state);

@@ -21,6 +21,10 @@ pub struct Poll {
     pub remaining: usize,
     /// Of these, those that only wait for their turn at a licence server.
     pub paced: usize,
+    /// Licence requests still to come, as far as what checks have found so far tells.
+    pub expected_license_requests: usize,
+    /// How long these will take their servers.
+    pub remaining_ms: Millis,
     /// Sessions that are not trusted and cannot be worked on now.
     pub deferred: usize,
     /// Of these, those whose share of licence requests is spent.

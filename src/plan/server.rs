@@ -56,9 +56,9 @@ impl Server {
         super::still_to_come(until, now, longest_wait_ms)
     }
 
-    /// How many requests may begin now.
-    pub fn may_begin(&self, now: Millis, policy: &Policy) -> u32 {
-        if self.closed_until(now, policy.backoff_max_ms, false).is_some() {
+    /// How many requests may begin now. `wanted`: somebody has asked for them.
+    pub fn may_begin(&self, now: Millis, policy: &Policy, wanted: bool) -> u32 {
+        if self.closed_until(now, policy.backoff_max_ms, wanted).is_some() {
             return 0;
         }
         let tokens = self.tokens_at(now, policy);
@@ -81,10 +81,10 @@ impl Server {
     }
 
     /// When the next request may begin.
-    pub fn next_at(&self, now: Millis, policy: &Policy) -> Millis {
+    pub fn next_at(&self, now: Millis, policy: &Policy, wanted: bool) -> Millis {
         let missing = self.gathered(policy) - self.tokens_at(now, policy);
         let wait_ms = (missing.max(0.0) * 1000.0 / self.rate(policy)).ceil() as Millis;
-        self.closed_until(now, policy.backoff_max_ms, false).unwrap_or(now).max(now + wait_ms.max(1))
+        self.closed_until(now, policy.backoff_max_ms, wanted).unwrap_or(now).max(now + wait_ms.max(1))
     }
 
     /// A request begins, also one that may not wait its turn.

@@ -24,7 +24,7 @@ fn run(sessions: u32, capacity: usize) -> Run {
     let mut accepted: Vec<Millis> = Vec::new();
     let (mut now, mut run, mut left) = (NOW, Run { requests: 0, rejected: 0, took_ms: 0 }, sessions);
     while left > 0 {
-        let begin = server.may_begin(now, &policy).min(left).min(policy.license_concurrency);
+        let begin = server.may_begin(now, &policy, false).min(left).min(policy.license_concurrency);
         for _ in 0..begin {
             server.begin(now, &policy);
             run.requests += 1;
@@ -38,7 +38,7 @@ fn run(sessions: u32, capacity: usize) -> Run {
                 server.answered(Answer::Answered, now, &policy, 1.0);
             }
         }
-        now = if begin == 0 { server.next_at(now, &policy) } else { now + 10 };
+        now = if begin == 0 { server.next_at(now, &policy, false) } else { now + 10 };
     }
     run.took_ms = now - NOW;
     run
@@ -67,21 +67,21 @@ fn its_word_holds_for_a_click_and_our_doubt_does_not() {
     let mut asked = server(&policy);
     asked.answered(Answer::Throttled { retry_after_ms: Some(7_000) }, NOW, &policy, 1.0);
     assert_eq!(
-        (asked.may_begin(NOW, &policy), asked.closed_until(NOW, policy.backoff_max_ms, true)),
+        (asked.may_begin(NOW, &policy, false), asked.closed_until(NOW, policy.backoff_max_ms, true)),
         (0, Some(NOW + 7_000))
     );
     asked.answered(Answer::Answered, NOW + 10, &policy, 1.0);
-    assert_eq!(asked.may_begin(NOW + 6_999, &policy), 0, "an answer that was under way takes nothing back");
-    assert!(asked.may_begin(NOW + 7_000, &policy) > 0);
+    assert_eq!(asked.may_begin(NOW + 6_999, &policy, false), 0, "an answer that was under way takes nothing back");
+    assert!(asked.may_begin(NOW + 7_000, &policy, false) > 0);
 
     let mut down = server(&policy);
     for _ in 0..5 {
-        assert!(down.may_begin(NOW, &policy) > 0);
+        assert!(down.may_begin(NOW, &policy, false) > 0);
         down.answered(Answer::Failed, NOW, &policy, 1.0);
     }
-    assert_eq!((down.may_begin(NOW, &policy), down.closed_until(NOW, policy.backoff_max_ms, true)), (0, None));
+    assert_eq!((down.may_begin(NOW, &policy, false), down.closed_until(NOW, policy.backoff_max_ms, true)), (0, None));
     let later = NOW + policy.backoff_base_ms;
-    assert_eq!(down.may_begin(later, &policy), 1, "one request finds out whether it is back");
+    assert_eq!(down.may_begin(later, &policy, false), 1, "one request finds out whether it is back");
     down.answered(Answer::Answered, later, &policy, 1.0);
     assert!(!down.is_doubtful());
 }
@@ -92,10 +92,10 @@ fn another_network_ends_our_doubt_and_not_its_word() {
     let mut down = server(&policy);
     (0..9).for_each(|_| down.answered(Answer::Failed, NOW, &policy, 1.0));
     down.reconnected();
-    assert!(down.may_begin(NOW, &policy) > 0);
+    assert!(down.may_begin(NOW, &policy, false) > 0);
     down.answered(Answer::Throttled { retry_after_ms: Some(60_000) }, NOW, &policy, 1.0);
     down.reconnected();
-    assert_eq!(down.may_begin(NOW, &policy), 0);
+    assert_eq!(down.may_begin(NOW, &policy, false), 0);
 }
 
 #[test]
@@ -125,10 +125,10 @@ proptest! {
                 2 => server.answered(Answer::Throttled { retry_after_ms }, now, &policy, chance),
                 _ => server.answered(Answer::Failed, now, &policy, chance),
             }
-            prop_assert!(server.next_at(now, &policy) > now);
-            prop_assert!(server.next_at(now, &policy) <= now + policy.backoff_max_ms + 3_600_000);
+            prop_assert!(server.next_at(now, &policy, false) > now);
+            prop_assert!(server.next_at(now, &policy, false) <= now + policy.backoff_max_ms + 3_600_000);
             prop_assert!(server.rate_per_s <= policy.license_rate_max_per_s && server.rate_per_s > 0.0);
         }
-        prop_assert!(server.may_begin(server.next_at(now, &policy), &policy) > 0);
+        prop_assert!(server.may_begin(server.next_at(now, &policy, false), &policy, false) > 0);
     }
 }
