@@ -255,7 +255,7 @@ describe('a store', () => {
       const seen = [];
       const report = await offline.revalidate({ onProgress: (progress) => seen.push(progress), signal: new AbortController().signal });
       expect(report).toEqual({ ...nothing, checked: 1, proven: 1 });
-      expect(seen.at(-1)).toEqual({ done: 1, total: 1, ...counts, checked: 1, proven: 1 });
+      expect(seen.at(-1)).toEqual({ done: 1, total: 1, expectedLicenseRequests: 0, remainingMs: 0, ...counts, checked: 1, proven: 1 });
     });
 
     test('is done for a content that somebody waits for', async () => {
