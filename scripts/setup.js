@@ -1,6 +1,6 @@
 'use strict';
 
-// Everything that a fresh clone lacks: `node scripts/setup.js demo|test`. Needs Node's own modules only.
+// Everything that a fresh clone lacks: `node scripts/setup.js demo|test|flood`. Needs Node's own modules only.
 
 const fs = require('node:fs');
 const path = require('node:path');
@@ -8,11 +8,12 @@ const { ROOT, step, run, npm } = require('./steps');
 
 const BROWSERS = {
   demo: [{ name: 'firefox', debianPackage: 'firefox-esr' }],
+  flood: [],
   test: [{ name: 'firefox', debianPackage: 'firefox-esr' }, { name: 'chromium', debianPackage: 'chromium' }],
 };
 
 async function main(purpose) {
-  if (!Object.hasOwn(BROWSERS, purpose)) throw new Error('usage: node scripts/setup.js demo|test');
+  if (!Object.hasOwn(BROWSERS, purpose)) throw new Error('usage: node scripts/setup.js demo|test|flood');
   await checkTools();
   const steps = [
     ['npm packages', installPackages],

@@ -4,8 +4,10 @@ const { createServer } = require('node:http');
 const { open } = require('node:fs/promises');
 const { createReadStream } = require('node:fs');
 const path = require('node:path');
+const { setTimeout: after } = require('node:timers/promises');
 const clearkey = require('./clearkey.js');
 const { CONTENT_KEYS } = require('./keys.js');
+const { LicenseLoad } = require('./license-load.js');
 
 /**
  * @typedef {import('node:http').IncomingMessage} Request
@@ -141,28 +143,36 @@ async function startPageServer({ worker = path.join(ROOT, 'dist', 'worker.js'), 
 }
 
 /**
- * How the licence server answers. 'hang' never does, 'reset' cuts the connection, 'garbage' is a page of HTML with
- * status 200, 'empty' a body of none, 'wrong-keys' a licence for other key ids than were asked for.
- * @typedef {'ok' | 'hang' | 'reset' | 'garbage' | 'empty' | 'wrong-keys'
- *   | { status: number, body?: string | Uint8Array, headers?: Record<string, string> }} Behaviour
+ * How the licence server answers. 'hang' never does, 'reset' cuts the connection, 'garbage' is a page of HTML with status 200,
+ * 'captive-portal' sends to such a page, 'noise' is bytes that mean nothing, 'empty' a body of none, 'wrong-keys' a licence for other
+ * key ids than were asked for. `afterMs`: slow.
+ * @typedef {'ok' | 'hang' | 'reset' | 'garbage' | 'captive-portal' | 'noise' | 'empty' | 'wrong-keys'
+ *   | { status: number, body?: string | Uint8Array, headers?: Record<string, string> } | { afterMs: number, then: Behaviour }} Behaviour
  *
  * @typedef {{ keyIds: string[], type: 'persistent-license' | 'temporary', headers: import('node:http').IncomingHttpHeaders, url: string,
  *   at: number }} LicenseCall
  */
 
+/** @type {Behaviour} */
+const OVERLOADED = Object.freeze({ status: 503, headers: { 'retry-after': '1' }, body: 'Too many requests at a time' });
+const PORTAL = '/welcome';
+
 /**
- * A W3C ClearKey licence server that gives licences of the type that is asked for.
- * @param {{ keys?: Readonly<Record<string, string>>, port?: number }} [options]
+ * A W3C ClearKey licence server that gives licences of the type that is asked for. Beyond `capacityPerS` requests in any one second it
+ * answers 503 with `Retry-After: 1`. `answerMs`: how long every answer takes on its way.
+ * @param {{ keys?: Readonly<Record<string, string>>, port?: number, capacityPerS?: number, answerMs?: number }} [options]
  */
-async function startLicenseServer({ keys = CONTENT_KEYS, port = 0 } = {}) {
+async function startLicenseServer({ keys = CONTENT_KEYS, port = 0, capacityPerS = Infinity, answerMs = 0 } = {}) {
   /** @type {LicenseCall[]} */
   const calls = [];
+  const load = new LicenseLoad(capacityPerS);
   /** @type {(call: LicenseCall) => Behaviour | Promise<Behaviour>} */
   let behaviour = () => 'ok';
 
   const loopback = await listen(async (request, response) => {
     if (request.method !== 'POST') {
-      response.writeHead(405, CORS).end();
+      const how = request.method === 'GET' && request.url === PORTAL ? 'garbage' : { status: 405 };
+      respond({ keyIds: [], type: 'temporary' }, how, response);
       return;
     }
     /** @type {Buffer[]} */
@@ -170,12 +180,15 @@ async function startLicenseServer({ keys = CONTENT_KEYS, port = 0 } = {}) {
     for await (const chunk of request) chunks.push(chunk);
     const call = { ...requested(Buffer.concat(chunks)), headers: request.headers, url: request.url ?? '', at: Date.now() };
     calls.push(call);
-    respond(call, await behaviour(call), response);
+    let how = load.take(performance.now()) ? await behaviour(call) : OVERLOADED;
+    if (answerMs > 0) await after(answerMs);
+    for (; typeof how === 'object' && 'afterMs' in how; how = how.then) await after(how.afterMs);
+    respond(call, how, response);
   }, port);
 
   /**
-   * @param {LicenseCall} call
-   * @param {Behaviour} how
+   * @param {Pick<LicenseCall, 'keyIds' | 'type'>} call
+   * @param {Exclude<Behaviour, { afterMs: number }>} how
    * @param {Response} response
    */
   function respond({ keyIds, type }, how, response) {
@@ -188,6 +201,10 @@ async function startLicenseServer({ keys = CONTENT_KEYS, port = 0 } = {}) {
       response.writeHead(how.status, { ...CORS, ...how.headers }).end(how.body ?? '');
       return;
     }
+    if (how === 'captive-portal') {
+      response.writeHead(302, { ...CORS, location: PORTAL }).end();
+      return;
+    }
     const known = keyIds.filter((keyId) => keys[keyId]);
     if (how === 'ok' && known.length === 0) {
       response.writeHead(400, CORS).end();
@@ -196,6 +213,7 @@ async function startLicenseServer({ keys = CONTENT_KEYS, port = 0 } = {}) {
     const html = how === 'garbage';
     response.writeHead(200, { ...CORS, 'content-type': html ? 'text/html' : 'application/json' });
     if (html) response.end('<!doctype html><title>Welcome to our network</title>');
+    else if (how === 'noise') response.end(Buffer.from('00ff80c3280a0d1b', 'hex'));
     else if (how === 'empty') response.end();
     else if (how === 'wrong-keys') response.end(clearkey.license(Object.fromEntries(keyIds.map((keyId) => [anotherKeyId(keyId), keyId]))));
     else response.end(clearkey.license(Object.fromEntries(known.map((keyId) => [keyId, keys[keyId]])), type));
@@ -205,6 +223,7 @@ async function startLicenseServer({ keys = CONTENT_KEYS, port = 0 } = {}) {
     ...loopback,
     url: `${loopback.origin}/license`,
     calls,
+    load,
     get requests() { return calls.length; },
     /**
      * From now on, or for the next `times` requests and then 'ok' again.

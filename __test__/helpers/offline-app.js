@@ -29,10 +29,10 @@ class OfflineApp {
   /** Where its downloads go. @type {import('../../testbed/scripted-cdm.js').Lane} */
   lane = LANE;
 
-  /** @param {{ keys?: Readonly<Record<string, string>> }} [options] */
-  async start({ keys = KEYS } = {}) {
+  /** @param {Parameters<typeof startLicenseServer>[0]} [options] of the licence server */
+  async start({ keys = KEYS, ...server } = {}) {
     this.directory = makeDirectory();
-    this.server = await startLicenseServer({ keys });
+    this.server = await startLicenseServer({ keys, ...server });
     this.cdm = new ScriptedCdm();
     /** @type {Map<string, { sessionId: string, initData: string, keyIds: readonly string[] }[]>} */
     this.catalogue = new Map();

@@ -1,5 +1,5 @@
 //! How quickly a licence server is asked. It says itself what it can bear: requests begin slowly and faster with every answer, until it
-//! asks for patience; then they keep below that rate. Pure: the fleet's simulation (`examples/fleet.rs`) runs this code too.
+//! asks for patience; then they keep below that rate. Pure: the fleet's simulation (`examples/fleet`) runs this code too.
 
 use crate::clock::Millis;
 use crate::model::{Policy, Server, ServerOrigin};
