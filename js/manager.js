@@ -31,6 +31,8 @@ const { WorkLoop } = require('./work-loop');
 const MAX_TIMEOUT_MS = 86_400_000;
 const MAX_LOCK_WAIT_MS = 600_000;
 const DRIVER_METHODS = /** @type {const} */ (['probe', 'plantWitness', 'check', 'license', 'adopt', 'release']);
+/** Why a licence server refuses. */
+const REFUSALS = ['auth', 'geo', 'entitlement', 'offline-not-allowed', 'device-limit', 'concurrency', 'revoked'];
 const OPTIONS = ['directory', 'platform', 'policy', 'acquireLicense', 'classifyRefusal', 'adopt', 'knowledge', 'preflight', 'lockWaitMs'];
 
 /**
@@ -260,6 +262,11 @@ class OfflineSessions extends EventEmitter {
     const listener = check.optionalFunction('onProgress', onProgress);
     const isSpread = check.optionalBoolean('spread', spread) ?? false;
     this.#assertOpen();
+    if (this.#preflight) {
+      const refused = await this.#refusedByServer();
+      this.#assertOpen();
+      call(() => this.#native.setRefused(JSON.stringify(refused)));
+    }
     if (isSpread) await this.#call((native) => native.spread());
     return this.#loop.run((progress) => listener?.(progress), abort);
   }
@@ -351,7 +358,7 @@ class OfflineSessions extends EventEmitter {
    */
   async assessUpdate(target) {
     const json = check.toJson('target', () => check.object('target', target));
-    const refused = await this.#refusedByServer();
+    const refused = Object.keys(await this.#refusedByServer());
     const assessment = JSON.parse(await this.#call((native) => native.assessUpdate(json, refused)));
     this.#tell('update-assessed', assessment);
     return assessment;
@@ -365,16 +372,20 @@ class OfflineSessions extends EventEmitter {
     return { copied: JSON.parse(await this.#call((native) => native.prepareForUpdate())) };
   }
 
-  /** @returns {Promise<string[]>} contents */
+  /** @returns {Promise<Record<string, import('./types').Refusal>>} by content id */
   async #refusedByServer() {
-    if (!this.#preflight) return [];
+    if (!this.#preflight) return {};
     try {
-      const refused = await this.#preflight(await this.list());
-      return check.array('preflight', refused).map((contentId) => check.string('preflight', contentId));
+      const refused = check.array('preflight', await this.#preflight(await this.list()));
+      return check.reading('preflight', () => Object.fromEntries(refused.map((one) => {
+        const { contentId, reason } = /** @type {any} */ (one);
+        if (!REFUSALS.includes(reason)) throw check.invalid('preflight.reason', `must be one of ${REFUSALS.join(', ')}`);
+        return [check.string('preflight.contentId', contentId), reason];
+      })));
     } catch (error) {
       // The app's server may not be there; then nobody knows.
       this.#tell('warning', error);
-      return [];
+      return {};
     }
   }
 

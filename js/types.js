@@ -229,7 +229,9 @@
  * @typedef {(session: DriverSession, newSessionId: string, context: { signal: AbortSignal }) => Promise<AdoptOutcome>} AdoptHook
  *   writes the new session id into the player's catalogue
  *
- * @typedef {(sessions: StoredSession[]) => Promise<string[]>} PreflightHook the content ids that the app's server would refuse a licence for
+ * @typedef {(sessions: StoredSession[]) => Promise<{ contentId: string, reason: Refusal }[]>} PreflightHook what the app's server would refuse,
+ *   asked in one call before each `revalidate()` and `assessUpdate()`: these titles are neither asked for nor risked by a check, unless
+ *   somebody wants them
  *
  * @typedef {object} Knowledge what the app's fleet has seen of versions from `since` up to, not including, `until`
  * @property {string} keySystem
@@ -250,7 +252,7 @@
  *
  * @typedef {object} OpenOptions
  * @property {Knowledge[]} [knowledge] for `assessUpdate`
- * @property {PreflightHook} [preflight] asked once before each assessment of an update
+ * @property {PreflightHook} [preflight]
  * @property {string} directory a folder of its own; made with mode 0700
  * @property {PlatformInfo} platform
  * @property {Partial<Policy>} [policy]

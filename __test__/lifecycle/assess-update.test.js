@@ -57,7 +57,7 @@ test('what this install has seen comes first of all', async () => {
 
 test('titles that could not be licensed again are named: no init data, refused, or refused by the app\'s server if it were asked', async () => {
   const asked = [];
-  const preflight = async (sessions) => { asked.push(sessions.map(({ contentId }) => contentId)); return ['title 3']; };
+  const preflight = async (sessions) => { asked.push(sessions.map(({ contentId }) => contentId)); return [{ contentId: 'title 3', reason: 'entitlement' }]; };
   const offline = await stored({ preflight });
   await offline.put(app.download('bare', [keyId(9)], { initData: null, initDataType: null }));
   const assessment = await offline.assessUpdate({ electron: '30.0.0', chromium: '124.0.0.0' });

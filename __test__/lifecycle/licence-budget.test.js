@@ -83,6 +83,28 @@ describe('setPolicy', () => {
   });
 });
 
+describe('preflight', () => {
+  test('keeps titles that the server would refuse from being asked for, and from a check that could cost them; a click tries', async () => {
+    const asked = [];
+    const preflight = async (sessions) => { asked.push(sessions.length); return [{ contentId: 'title 2', reason: 'device-limit' }]; };
+    await app.open();
+    await app.store(3);
+    const offline = await app.relaunch({ platform: UPDATED, preflight });
+    expect(await offline.revalidate()).toMatchObject({ checked: 2, proven: 2, deferred: 1, licenseRequests: 0 });
+    expect(offline.verdict('title 2')).toMatchObject({ playable: 'try', state: 'suspect', reason: 'device-limit' });
+    expect(asked).toEqual([3]);
+    expect(await offline.ensurePlayable('title 2')).toMatchObject({ playable: 'offline' });
+  });
+
+  test.each([['no list', 'title 1'], ['an unknown reason', [{ contentId: 'title 1', reason: 'because' }]], ['no content', [{ reason: 'geo' }]]])(
+    'that gives %s is told, and keeps nothing back', async (_what, given) => {
+      const offline = await app.updateThatBroke(1, { preflight: async () => given });
+      expect(await offline.revalidate()).toMatchObject({ licensed: 1 });
+      expect(app.warnings.splice(0)).toMatchObject([{ code: 'ERR_INVALID_ARGUMENT' }]);
+    },
+  );
+});
+
 describe('what a change did', () => {
   test('is in the history: from, to, kept and lost', async () => {
     await app.open();

@@ -7,8 +7,8 @@ use super::holds::{Hold, HoldId};
 use super::wire::{Counters, PhaseId, TaskId};
 use crate::clock::Millis;
 use crate::model::{
-    Capabilities, Capability, Connectivity, Debt, DebtId, Generation, Lane, LaneId, LaunchId, Policy, Reason, RowId,
-    Server, ServerOrigin, SessionSummary, Snapshot, Verdict,
+    Capabilities, Capability, Connectivity, Debt, DebtId, Generation, Lane, LaneId, LaunchId, Policy, Reason, Refusal,
+    RowId, Server, ServerOrigin, SessionSummary, Snapshot, Verdict,
 };
 use crate::plan::{self, Account, Budget, LaneFacts, Scope, Servers, Spread, Urge, Work};
 use crate::store::Change;
@@ -153,6 +153,7 @@ pub struct Memory {
     /// What is known of licence servers; written down with each request and its answer.
     pub servers: Arc<Servers>,
     pub spread: Option<Arc<Spread>>,
+    pub refused: Arc<HashMap<String, Refusal>>,
     pub unauthorized: Arc<HashSet<Option<Box<str>>>>,
     pub budget: Budget,
     pub counters: Counters,
@@ -183,6 +184,7 @@ impl Memory {
             tasks: HashMap::new(),
             servers: Arc::default(),
             spread: None,
+            refused: Arc::default(),
             unauthorized: Arc::default(),
             budget: Budget::default(),
             counters: Counters::default(),
@@ -238,6 +240,7 @@ impl Memory {
             longest_wait_ms: policy.backoff_max_ms,
             servers: Arc::clone(&self.servers),
             spread: self.spread.clone(),
+            refused: Arc::clone(&self.refused),
             unauthorized: Arc::clone(&self.unauthorized),
             budget: self.budget,
             requests_per_day: policy.licenses_per_session_per_day,

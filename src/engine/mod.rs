@@ -25,6 +25,7 @@ mod recover;
 mod view;
 mod wire;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,7 +34,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::model::{Mode, Policy};
+use crate::model::{Mode, Policy, Refusal};
 use crate::plan::{self, Knowledge};
 use crate::store::{Rows, Store, Tx};
 use memory::Memory;
@@ -69,6 +70,11 @@ impl Engine {
         }
         *self.policy.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
         Ok(self.policy())
+    }
+
+    /// Contents that the app's server says it would refuse: they are neither asked for nor risked, unless somebody wants them.
+    pub fn set_refused(&self, refused: HashMap<String, Refusal>) {
+        self.memory().refused = Arc::new(refused);
     }
 
     /// The next licences begin after a random delay, because nobody waits for them and every install is at the same. Those of the titles

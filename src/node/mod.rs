@@ -64,6 +64,13 @@ impl NativeEngine {
         reply(self.engine.set_policy(&changes).map(|policy| Policy::clone(&policy)))
     }
 
+    /// JSON of content ids, each with why the app's server would refuse it.
+    #[napi(catch_unwind)]
+    pub fn set_refused(&self, refused: String) -> napi::Result<()> {
+        self.engine.set_refused(parse_json(&refused).map_err(coded)?);
+        Ok(())
+    }
+
     /// Licences that nobody waits for begin after a random delay.
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]
     pub fn spread<'env>(&self, env: &'env Env) -> Reply<'env> {

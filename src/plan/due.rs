@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::gate::{Budget, Spread, closed_until};
 use crate::clock::Millis;
 use crate::model::{
-    Capability, Connectivity, Generation, LaneId, LaneKey, LaunchId, Mode, Reason, Server, ServerOrigin,
+    Capability, Connectivity, Generation, LaneId, LaneKey, LaunchId, Mode, Reason, Refusal, Server, ServerOrigin,
     SessionSummary, Stage, State,
 };
 
@@ -70,6 +70,8 @@ pub struct Scope {
     /// Those that are known.
     pub servers: Arc<Servers>,
     pub spread: Option<Arc<Spread>>,
+    /// Contents that the app's server would refuse, and why.
+    pub refused: Arc<HashMap<String, Refusal>>,
     /// Accounts (`None`: of sessions without one) that the licence server wants to be signed in.
     pub unauthorized: Arc<HashSet<Option<Box<str>>>>,
     pub budget: Budget,
@@ -148,6 +150,10 @@ pub fn due(session: &SessionSummary, lane: &LaneFacts, scope: &Scope, urge: Urge
             if !clicked && !session.renewable {
                 return Due::Nothing(Some(Reason::NoLicenseData));
             }
+            // One that could not be licensed again is not risked.
+            if let Some(refusal) = scope.refused.get(&*session.content_id).filter(|_| urge == Urge::None) {
+                return Due::Nothing(Some(refusal.reason()));
+            }
             if !clicked && offline {
                 return Due::WhenOnline(Work::Check);
             }
@@ -166,8 +172,13 @@ pub fn due(session: &SessionSummary, lane: &LaneFacts, scope: &Scope, urge: Urge
         State::Lost | State::Blocked | State::Expired if offline => return Due::WhenOnline(Work::License),
         State::Lost | State::Blocked | State::Expired => Work::License,
     };
-    if work == Work::License && urge == Urge::None && scope.unauthorized.contains(&session.account) {
-        return Due::Nothing(Some(Reason::Auth));
+    if work == Work::License && urge == Urge::None {
+        if scope.unauthorized.contains(&session.account) {
+            return Due::Nothing(Some(Reason::Auth));
+        }
+        if let Some(refusal) = scope.refused.get(&*session.content_id) {
+            return Due::Nothing(Some(refusal.reason()));
+        }
     }
     match at(standing.next_attempt_at_ms, standing.delay, work, scope, urge) {
         Due::Now(Work::License) => gated(session, scope, urge),

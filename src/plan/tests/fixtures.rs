@@ -22,6 +22,7 @@ pub fn scope() -> Scope {
         account: crate::plan::Account::Any,
         servers: std::sync::Arc::default(),
         spread: None,
+        refused: std::sync::Arc::default(),
         unauthorized: std::sync::Arc::default(),
         budget: crate::plan::Budget::default(),
         requests_per_day: 24,
