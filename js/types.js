@@ -34,6 +34,7 @@
  * @property {number} licenseRateMaxPerS the most requests a second; default 90
  * @property {number} licensesPerSessionPerDay licence requests for one session in a day (UTC), whatever goes wrong; default 24
  * @property {number} licensesPerHour licence requests of this install in an hour; default 5,000
+ * @property {number} travelModeMaxDays the longest that travel mode holds updates back; default 30
  * @property {number} spreadMaxMs the longest random delay before licences that nobody waits for (`revalidate({ spread: true })`);
  *   default 60,000
  * @property {number} keyStatusWaitMs how long a loaded session may show no key status; default 2,000

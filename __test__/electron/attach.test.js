@@ -1,10 +1,12 @@
 'use strict';
 
+const { EventEmitter } = require('node:events');
 const { statSync } = require('node:fs');
 const path = require('node:path');
 const { OfflineSessions } = require('../..');
 const { attachElectron } = require('../../js/electron/index.js');
 const { useElectronApp, BLANK, PLACE: CLEARKEY, PLAYER } = require('../helpers/electron-app.js');
+const { turn } = require('../helpers/electron-stand-in.js');
 const { next, never, titles, keyId } = require('../helpers/offline-app.js');
 const { PLATFORM } = require('../helpers/store.js');
 
@@ -147,6 +149,10 @@ describe('one call', () => {
     ['onRepaired', { onRepaired: 'yes' }],
     ['acquireLicense', { acquireLicense: 'https://license.example' }],
     ['lockWaitMs', { lockWaitMs: -1 }],
+    ['directory', { directory: 1 }],
+    ['autoUpdater', { autoUpdater: { autoDownload: true } }],
+    ['confirmUpdate', { autoUpdater: new EventEmitter(), confirmUpdate: true }],
+    ['knowledge', { knowledge: {} }],
   ])('is refused for its %s', async (field, wrong) => {
     const options = wrong && { ...app.electron.parts, process: process38, lanes: [PLACE], ...wrong };
     await expect(attachElectron(options)).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT', field });
@@ -244,6 +250,52 @@ describe('the CDM', () => {
     expect(updated.mock.calls).toEqual([[{ cdms: [{ keySystem: PLACE.keySystem, version: '1.0.0.1' }] }]]);
     await updated.mock.results[0].value;
     expect(offline.verdict('title 1')).toMatchObject({ state: 'suspect' });
+  });
+});
+
+describe('the updater', () => {
+  const STRANDING = { version: '2.0.0', vendor: { electron: '43.0.0', chromium: '144.0.7559.0' } };
+  const updaterOf = () => Object.assign(new EventEmitter(), { autoDownload: true, autoInstallOnAppQuit: true, downloadUpdate: jest.fn(async () => []) });
+
+  test('downloads nothing from the call on, and what it announces before the store is open is assessed', async () => {
+    const autoUpdater = updaterOf();
+    const confirmUpdate = jest.fn(async () => true);
+    await attach();
+    await app.store(2);
+    const attaching = relaunch({ autoUpdater, confirmUpdate });
+    while (autoUpdater.autoDownload) await turn();
+    autoUpdater.emit('update-available', STRANDING);
+    expect(autoUpdater.autoInstallOnAppQuit).toBe(false);
+    const offline = await attaching;
+    while (!autoUpdater.downloadUpdate.mock.calls.length) await turn();
+    expect(confirmUpdate.mock.calls).toEqual([[expect.objectContaining({ advice: 'defer', stranded: titles(2) }), STRANDING]]);
+    expect(autoUpdater).toMatchObject({ autoDownload: false, autoInstallOnAppQuit: true });
+    const prepared = jest.spyOn(offline, 'prepareForUpdate');
+    autoUpdater.emit('update-downloaded', STRANDING);
+    await turn();
+    // Nothing has changed since it was closed last.
+    expect(await prepared.mock.results[0].value).toEqual({ copied: false });
+    app.electron.app.quit();
+    expect(app.electron.app.exited).toBe(true);
+    expect(autoUpdater.eventNames()).toEqual([]);
+  });
+
+  test('updates the app as ever when attaching fails', async () => {
+    await attach();
+    const autoUpdater = updaterOf();
+    const attaching = attachElectron({ ...app.newElectron().parts, process: process38, lanes: [PLACE], lockWaitMs: 0, autoUpdater });
+    expect(autoUpdater.autoDownload).toBe(false);
+    await expect(attaching).rejects.toMatchObject({ code: 'ERR_IN_USE' });
+    await turn();
+    expect([autoUpdater.autoDownload, autoUpdater.autoInstallOnAppQuit, autoUpdater.eventNames()]).toEqual([true, true, []]);
+  });
+
+  test('is weighed by the app\'s own knowledge and its server\'s word', async () => {
+    const knowledge = [{ keySystem: PLACE.keySystem, component: 'chromium', since: '140.0.0.0', outcome: 'kept', confidence: 'certain' }];
+    await attach();
+    await app.store(2);
+    const offline = await relaunch({ knowledge, preflight: async () => [{ contentId: 'title 2', reason: 'entitlement' }] });
+    expect(await offline.assessUpdate(STRANDING.vendor)).toMatchObject({ stranded: [], notRenewable: ['title 2'] });
   });
 });
 

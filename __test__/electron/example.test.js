@@ -37,7 +37,8 @@ async function start(version) {
 function launch(version = 0, ...args) {
   Object.defineProperty(process, 'versions', { value: { ...versions, ...VERSIONS[version] } });
   process.argv = [...argv, ...args];
-  autoUpdater = Object.assign(new EventEmitter(), { autoDownload: true, autoInstallOnAppQuit: true, checkForUpdates: jest.fn(async () => null) });
+  autoUpdater = Object.assign(new EventEmitter(), { autoDownload: true, autoInstallOnAppQuit: true, checkForUpdates: jest.fn(async () => null),
+    downloadUpdate: jest.fn(async () => []) });
   const { electron } = app;
   jest.doMock('electron', () => ({ ...electron.parts, components: COMPONENTS }));
   jest.doMock('electron-updater', () => ({ autoUpdater }));
@@ -189,6 +190,17 @@ test.each([[0, false], [1, true]])('quitting with titles that would not play ask
   expect(asked).toHaveBeenCalledWith(expect.objectContaining({ message: '1 of your downloads would not play offline now.', buttons: ['Stay', 'Quit'] }));
   expect(app.electron.app.exited).toBe(quits);
   app.electron.answers = () => 1;
+  await quit();
+});
+
+test.each([[0, 0], [1, 1]])('an update that would strand downloads is put to the viewer: answer %p, downloads %p', async (answer, downloads) => {
+  const { page } = await start();
+  await page.downloads.stored([download(1), download(2)]);
+  const asking = new Promise((resolve) => { app.electron.answers = (options) => { resolve(options); return answer; }; });
+  autoUpdater.emit('update-available', { version: '2.0.0', vendor: { electron: '43.0.0', chromium: '144.0.7559.0' } });
+  expect(await asking).toMatchObject({ message: expect.stringContaining('2 of your downloads'), buttons: ['Not now', 'Update'] });
+  await turn();
+  expect([autoUpdater.downloadUpdate.mock.calls.length, autoUpdater.autoInstallOnAppQuit]).toEqual([downloads, answer === 1]);
   await quit();
 });
 

@@ -15,7 +15,7 @@ const { types } = require('node:util');
  * @typedef {import('../../js/electron/attach').ElectronParts & {
  *   protocol: Pick<import('electron').Protocol, 'handle' | 'registerSchemesAsPrivileged'>,
  *   session: { defaultSession: Pick<import('electron').Session, 'registerPreloadScript' | 'setPermissionRequestHandler'> },
- *   dialog: Pick<import('electron').Dialog, 'showMessageBoxSync'> }} Parts
+ *   dialog: Pick<import('electron').Dialog, 'showMessageBox' | 'showMessageBoxSync'> }} Parts
  * @typedef {(electron: { ipcRenderer: IpcRenderer, contextBridge: ContextBridge }, page: Page) => void} Preload
  *
  * @typedef {object} Options
@@ -344,6 +344,8 @@ class Electron {
   ipcMain = new IpcMain();
   /** power-monitor.md */
   powerMonitor = new Emitter();
+  /** auto-updater.md: downloads what it finds. `update-available` says nothing of it, `update-downloaded` has notes, a name, a date and a URL. */
+  autoUpdater = new Emitter();
   /** @type {(page: Page) => void} */
   documentEnded = () => {};
 
@@ -399,6 +401,7 @@ class Electron {
       app: this.app,
       ipcMain: this.ipcMain,
       powerMonitor: this.powerMonitor,
+      autoUpdater: this.autoUpdater,
       net: this.net,
       BrowserWindow: this.BrowserWindow,
       /** protocol.md: schemes are registered before the app is ready, and handled after. */
@@ -414,7 +417,10 @@ class Electron {
         },
       },
       /** dialog.md */
-      dialog: { showMessageBoxSync: (/** @type {any} */ options) => this.answers(options) },
+      dialog: {
+        showMessageBox: async (/** @type {any} */ options) => ({ response: this.answers(options), checkboxChecked: false }),
+        showMessageBoxSync: (/** @type {any} */ options) => this.answers(options),
+      },
       ...(views && { BaseWindow: this.BaseWindow, WebContentsView: this.WebContentsView }),
     });
   }

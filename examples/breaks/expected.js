@@ -2,7 +2,8 @@
 
 const all = { titles: 8, lost: 8, licensed: 8, licenseRequests: 8, played: 8 };
 const one = { titles: 8, lost: 1, licensed: 1, licenseRequests: 1, played: 8 };
-const later = { blocked: 0, deferred: 8, requests: 8, played: 8 };
+/** After five failures the server is left alone, with up to three requests that were under way. */
+const later = { blocked: 0, deferred: 8, requests: [5, 6, 7, 8], played: 8 };
 
 /** What each part must come to. @type {Record<string, any>} */
 const EXPECTED = {
@@ -29,6 +30,7 @@ function mismatches(figures, expected = EXPECTED) {
  * @returns {string[]}
  */
 function differences(name, is, should) {
+  if (Array.isArray(should) && typeof is === 'number') return should.includes(is) ? [] : [`${name} is ${is}, should be one of ${should}`];
   if (typeof should !== 'object' || typeof is !== 'object') {
     return is === should ? [] : [`${name} is ${JSON.stringify(is)}, should be ${JSON.stringify(should)}`];
   }

@@ -29,6 +29,7 @@ async function main() {
     lanes: [{ origin: ORIGIN, keySystem: KEY_SYSTEM, pageUrl: `${ORIGIN}/blank.html` }],
     acquireLicense,
     confirmQuit,
+    confirmUpdate,
   });
   offline.on('warning', (error) => console.warn(error));
   for (const { component, from, to } of offline.launch.changes) console.log(`${component}: ${from} -> ${to}`);
@@ -60,6 +61,21 @@ function confirmQuit(unready) {
     cancelId: 0,
   });
   return answer === 1;
+}
+
+/**
+ * An update that is advised against. Until the viewer agrees nothing is downloaded or installed.
+ * @param {{ stranded: string[], notRenewable: string[], reasons: { message: string }[] }} assessment
+ */
+async function confirmUpdate({ stranded, notRenewable, reasons }) {
+  const { response } = await dialog.showMessageBox({
+    type: 'warning',
+    message: `After this update ${new Set([...stranded, ...notRenewable]).size} of your downloads may not play offline any more.`,
+    detail: reasons.map(({ message }) => message).join('\n'),
+    buttons: ['Not now', 'Update'],
+    cancelId: 0,
+  });
+  return response === 1;
 }
 
 main().catch((error) => {

@@ -8,6 +8,8 @@ const { serveIpc } = require('./ipc');
 const { electronPlatform } = require('./platform');
 const { watchQuit } = require('./quit');
 const { isRepairLaunch, repairAndQuit } = require('./repair');
+const { TravelMode } = require('./travel-mode');
+const { attachUpdater } = require('./updater');
 const { watchCdm, watchConnectivity } = require('./watch');
 const { WindowDriver } = require('./window-driver');
 const { HiddenWindows } = require('./windows');
@@ -27,7 +29,7 @@ const { WorkerIpc, WorkerPage } = require('./worker-page');
  * @property {import('./parts').PowerMonitor} [powerMonitor]
  * @property {import('./parts').Net} [net]
  * @property {import('./parts').Components} [components]
- * @property {any} [autoUpdater] electron-updater's, or Electron's own
+ * @property {import('./parts').Updater} [autoUpdater] electron-updater's, or Electron's own
  * @property {{ versions: NodeJS.ProcessVersions, argv: string[] }} [process] default: this one
  *
  * @typedef {object} AttachOptions
@@ -36,10 +38,22 @@ const { WorkerIpc, WorkerPage } = require('./worker-page');
  * @property {number} [lockWaitMs] default 10,000: `quitAndInstall` starts the new process while the old one leaves
  * @property {string[]} [allowedOrigins] of pages with `exposeOfflineSessions`; default: the origins of the lanes
  * @property {import('./quit').ConfirmQuit} [confirmQuit]
+ * @property {import('./updater').ConfirmUpdate} [confirmUpdate] without it only an update whose advice is `install` is downloaded by us; of the others
+ *   the app hears by `update-assessed`, and may call `downloadUpdate` and `quitAndInstall` itself
  * @property {import('./repair').OnRepaired} [onRepaired] with `--offline-sessions-repair` on the command line; default: "12 of 12 ready" on
  *   standard output
  *
  * @typedef {Omit<import('../types').OpenOptions, 'directory' | 'platform' | 'lockWaitMs'>} Hooks
+ *
+ * @typedef {object} TravelModeCalls for a viewer who will be where licences cannot be had
+ * @property {(options?: { untilMs?: number }) => Promise<import('./travel-mode').TravelModeReport>} startTravelMode makes ready what can be made
+ *   ready, then holds back updates of the CDM, once that is installed, and of the app, until `untilMs` (default and most: 30 days from now,
+ *   or `policy.travelModeMaxDays`) or `endTravelMode`, whatever is started in between. Called again it sets another end. Rejects with
+ *   ERR_INVALID_ARGUMENT, ERR_STORAGE (its end could not be written, and nothing is held), ERR_ABORTED (ended meanwhile) or ERR_CLOSED
+ * @property {() => Promise<void>} endTravelMode an update that was announced meanwhile is assessed
+ * @property {() => { untilMs: number } | null} travelMode null: it is off
+ *
+ * @typedef {OfflineSessions & TravelModeCalls} AttachedSessions
  */
 
 const LOCK_WAIT_MS = 10_000;
@@ -57,10 +71,26 @@ const LANE_FIELDS = ['origin', 'partition', 'keySystem', 'pageUrl', 'contents'];
  * Rejects as `OfflineSessions.open` does.
  *
  * @param {ElectronParts & AttachOptions & Hooks} options
- * @returns {Promise<OfflineSessions>}
+ * @returns {Promise<AttachedSessions>}
  */
 async function attachElectron(options) {
-  const { app, ipcMain, directory, lockWaitMs = LOCK_WAIT_MS, policy, acquireLicense, classifyRefusal, adopt } = partsOf(options);
+  const { autoUpdater, confirmUpdate } = partsOf(options);
+  /** @type {(attaching: Promise<AttachedSessions>) => void} */
+  let begin = () => {};
+  const attached = new Promise((/** @type {(attaching: any) => void} */ resolve) => { begin = resolve; });
+  // At once: an app need not wait for the store before it asks for updates.
+  const updater = autoUpdater ? attachUpdater(attached, autoUpdater, { confirmUpdate }) : undefined;
+  begin(attach(options, updater));
+  return attached;
+}
+
+/**
+ * @param {ElectronParts & AttachOptions & Hooks} options
+ * @param {import('./updater').AttachedUpdater | undefined} updater
+ * @returns {Promise<AttachedSessions>}
+ */
+async function attach(options, updater) {
+  const { app, ipcMain, lockWaitMs = LOCK_WAIT_MS, policy, acquireLicense, classifyRefusal, adopt, knowledge, preflight } = options;
   const lanes = lanesOf(options.lanes);
   const allowedOrigins = originsOf(options.allowedOrigins) ?? lanes.map(({ origin }) => origin);
   const confirmQuit = check.optionalFunction('confirmQuit', options.confirmQuit);
@@ -68,14 +98,26 @@ async function attachElectron(options) {
   const repairs = isRepairLaunch((options.process ?? process).argv);
 
   const platform = await electronPlatform(options);
-  const offline = await OfflineSessions.open({
-    directory: directory ?? path.join(app.getPath('userData'), 'offline-sessions'),
-    platform, policy, acquireLicense, classifyRefusal, adopt, lockWaitMs,
+  const directory = check.string('directory', options.directory ?? path.join(app.getPath('userData'), 'offline-sessions'));
+  const travel = new TravelMode(directory, options, updater);
+  await travel.resume();
+  const opened = await OfflineSessions.open({
+    directory, platform, policy, acquireLicense, classifyRefusal, adopt, knowledge, preflight, lockWaitMs,
+  }).catch((error) => {
+    travel.close();
+    throw error;
   });
+  const offline = Object.assign(opened, /** @type {TravelModeCalls} */ ({
+    startTravelMode: (given) => travel.start(opened, given),
+    endTravelMode: () => travel.end(),
+    travelMode: () => travel.current,
+  }));
   /** @param {any} error */
   const warn = (error) => { if (error?.code !== 'ERR_CLOSED') offline.emit('warning', error); };
+  travel.warn = warn;
   /** @type {(() => void)[]} */
-  const stops = [];
+  const stops = [() => travel.close()];
+  if (updater) stops.push(updater.stop);
   /** @type {(() => void) | undefined} */
   let closeWindows;
   const { close } = offline;
@@ -90,7 +132,6 @@ async function attachElectron(options) {
     stops.push(watchCdm(offline, options, platform.cdms?.[0]?.version ?? null, warn));
     stops.push(watchConnectivity(offline, options));
     stops.push(watchQuit(offline, app, repairs ? undefined : confirmQuit, warn));
-    // Here, where there is an autoUpdater, comes what `attachUpdater` gives.
     closeWindows = driveWindows(offline, options, lanes);
   } catch (error) {
     await offline.close();

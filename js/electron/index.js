@@ -2,13 +2,17 @@
 
 const { attachElectron } = require('./attach');
 const { electronPlatform } = require('./platform');
+const { attachUpdater } = require('./updater');
 
 /**
  * @typedef {import('./attach').ElectronParts} ElectronParts
  * @typedef {import('./attach').AttachOptions} AttachOptions
  * @typedef {import('./attach').AttachedLane} AttachedLane
  * @typedef {import('./parts').Components} Components
+ * @typedef {import('./attach').AttachedSessions} AttachedSessions
  * @typedef {import('./repair').RepairReport} RepairReport
+ * @typedef {import('./travel-mode').TravelModeReport} TravelModeReport
+ * @typedef {import('./updater').ConfirmUpdate} ConfirmUpdate
  */
 
-module.exports = { attachElectron, electronPlatform };
+module.exports = { attachElectron, attachUpdater, electronPlatform };

@@ -20,8 +20,14 @@
  * @property {(required?: string[]) => Promise<unknown>} whenReady
  * @property {() => Record<string, ComponentStatus>} status
  * @property {string} [WIDEVINE_CDM_ID]
+ * @property {boolean} [updatesEnabled] persisted by Electron; false before a component is installed: it never is
  *
  * @typedef {{ status?: string, title?: string, name?: string, version?: string | null }} ComponentStatus `title` was `name` before 25.9.3
+ *
+ * @typedef {{ on(event: string, listener: (...args: any[]) => void): unknown, off(event: string, listener: (...args: any[]) => void): unknown }} Emitter
+ * @typedef {Emitter & { autoDownload: boolean, autoInstallOnAppQuit?: boolean, autoInstallEvent?: string, downloadUpdate(): Promise<unknown> }}
+ *   ElectronUpdater electron-updater's, with `autoInstallEvent` from 7
+ * @typedef {Emitter | ElectronUpdater} Updater also Electron's own
  */
 
 module.exports = {};

@@ -27,6 +27,8 @@ pub struct Policy {
     pub licenses_per_session_per_day: u32,
     /// Licence requests of this install in an hour.
     pub licenses_per_hour: u32,
+    /// The longest that updates may be held back for a journey.
+    pub travel_mode_max_days: u32,
     /// The longest random delay before licences that nobody waits for.
     pub spread_max_ms: Millis,
     /// How long a loaded session may show no key status before it counts as hollow.
@@ -61,6 +63,7 @@ impl Default for Policy {
             license_rate_max_per_s: 90.0,
             licenses_per_session_per_day: 24,
             licenses_per_hour: 5_000,
+            travel_mode_max_days: 30,
             spread_max_ms: 60_000,
             key_status_wait_ms: 2_000,
             start_phase_timeout_ms: 60_000,
@@ -98,6 +101,7 @@ impl Policy {
             ("licenseConcurrency", self.license_concurrency, 16),
             ("licensesPerSessionPerDay", self.licenses_per_session_per_day, 1_000),
             ("licensesPerHour", self.licenses_per_hour, 1_000_000),
+            ("travelModeMaxDays", self.travel_mode_max_days, 365),
         ];
         for (field, value, max) in counts {
             if !(1..=max).contains(&value) {

@@ -1,0 +1,200 @@
+'use strict';
+
+const check = require('../arguments');
+
+/**
+ * @typedef {import('../types').UpdateAssessment} UpdateAssessment
+ * @typedef {import('./parts').Updater} Updater
+ *
+ * @typedef {object} Assessor what of OfflineSessions is used
+ * @property {(target: Partial<import('../types').PlatformInfo>) => Promise<UpdateAssessment>} assessUpdate emits `update-assessed`
+ * @property {() => Promise<unknown>} prepareForUpdate
+ * @property {(event: 'warning', error: unknown) => boolean} emit
+ *
+ * @typedef {object} UpdateInfo electron-updater's, of what is used
+ * @property {string} version
+ * @property {{ electron?: string, chromium?: string, cdms?: { keySystem: string, version: string | null }[] } | null} [vendor] what
+ *   electron-builder's `releaseInfo.vendor` put into the feed: a hint, because it is not signed
+ *
+ * @typedef {(assessment: UpdateAssessment, info: UpdateInfo) => boolean | Promise<boolean>} ConfirmUpdate is asked about an update whose
+ *   advice is not `install`, and may take as long as the viewer does (`dialog.showMessageBox`); true: it is downloaded
+ *
+ * @typedef {object} AttachedUpdater
+ * @property {boolean} canHold false of Electron's own autoUpdater
+ * @property {() => void} hold nothing is downloaded or installed on quit until `release`; updates are still assessed
+ * @property {() => void} release an update that was announced meanwhile is assessed again
+ * @property {() => void} stop ends it; the switches stay as they are, since the app may be quitting with an update that nobody agreed to
+ */
+
+const HINTS = /** @type {const} */ (['electron', 'chromium', 'cdms']);
+
+/**
+ * Has each update assessed before it is downloaded. With electron-updater `autoDownload` is false from now on: what is announced is
+ * assessed, and downloaded when the advice is `install` or `confirmUpdate` says so; until then `autoInstallOnAppQuit` is false (in 7,
+ * `autoInstallEvent` is `manual`), so that what the app downloads by itself is not installed either. Of a feed's `vendor` field the versions
+ * are told. Electron's own autoUpdater downloads what it finds and has no such switches: there the advice is given and nothing held back.
+ * Before a downloaded update is installed the store is copied. Quitting never waits for any of it.
+ *
+ * What fails is a `warning` of the OfflineSessions, and the update is assessed anew when it is announced again. What fails in a
+ * download, the updater itself tells.
+ *
+ * @param {Assessor | Promise<Assessor>} offline when the promise rejects, everything is as if the updater had never been attached
+ * @param {Updater} autoUpdater
+ * @param {{ confirmUpdate?: ConfirmUpdate }} [options]
+ * @returns {AttachedUpdater}
+ */
+function attachUpdater(offline, autoUpdater, options) {
+  if (typeof check.object('autoUpdater', autoUpdater).on !== 'function') throw check.invalid('autoUpdater', 'must be electron-updater\'s or Electron\'s');
+  /** @type {ConfirmUpdate | undefined} */
+  const confirmUpdate = check.optionalFunction('confirmUpdate', check.options(options, ['confirmUpdate']).confirmUpdate);
+  const opened = Promise.resolve(offline);
+  const switches = 'autoDownload' in autoUpdater ? new Switches(autoUpdater) : null;
+  /** What was announced last. @type {UpdateInfo | undefined} */
+  let announced;
+  /** The version that is being assessed, or about which the viewer is being asked. @type {string | undefined} */
+  let pending;
+  /** @type {string | undefined} */
+  let agreed;
+  let isHeld = false;
+  let isStopped = false;
+
+  /** @param {UpdateInfo} [info] Electron's own autoUpdater gives none */
+  const onAvailable = (info) => {
+    if (!switches) return void run((store) => store.assessUpdate({}));
+    // Also when the app has set it again: the updater reads it after this event.
+    switches.noDownload();
+    announced = info;
+    if (info && info.version !== pending) decide(info);
+  };
+
+  /** @param {UpdateInfo} info */
+  const decide = (info) => {
+    if (info.version === agreed) return download();
+    switches?.hold();
+    pending = info.version;
+    run(async (store) => {
+      const isCurrent = () => pending === info.version && !isHeld && !isStopped;
+      try {
+        const assessment = await assess(store, info);
+        if (!isCurrent() || (assessment.advice !== 'install' && await confirmUpdate?.(assessment, info) !== true)) return;
+        // The updater downloads what it was told of last, and that may be another one by now.
+        if (!isCurrent()) return;
+        agreed = info.version;
+        download();
+      } finally {
+        if (pending === info.version) pending = undefined;
+      }
+    });
+  };
+
+  const download = () => {
+    if (isHeld || !switches) return;
+    switches.release();
+    switches.updater.downloadUpdate().catch(() => {});
+  };
+
+  /**
+   * A hint that cannot be read is no reason to know nothing of the update.
+   * @param {Assessor} store
+   * @param {UpdateInfo} info
+   */
+  const assess = async (store, { version, vendor }) => {
+    const hints = HINTS.flatMap((name) => (vendor?.[name] === undefined ? [] : [[name, vendor[name]]]));
+    try {
+      return await store.assessUpdate({ app: version, ...Object.fromEntries(hints) });
+    } catch (error) {
+      if (/** @type {any} */ (error)?.code !== 'ERR_INVALID_ARGUMENT' || hints.length === 0) throw error;
+      warn(store, error);
+      return store.assessUpdate({ app: version });
+    }
+  };
+
+  const onDownloaded = () => run((store) => store.prepareForUpdate());
+
+  /** @param {(store: Assessor) => Promise<unknown>} work */
+  const run = (work) => {
+    opened.then((store) => work(store).catch((error) => warn(store, error)), () => {});
+  };
+
+  const stop = () => {
+    isStopped = true;
+    autoUpdater.off('update-available', onAvailable);
+    autoUpdater.off('update-downloaded', onDownloaded);
+  };
+
+  switches?.noDownload();
+  autoUpdater.on('update-available', onAvailable);
+  autoUpdater.on('update-downloaded', onDownloaded);
+  opened.catch(() => {
+    stop();
+    switches?.restore();
+  });
+  return {
+    canHold: switches !== null,
+    hold() {
+      isHeld = true;
+      pending = undefined;
+      switches?.hold();
+    },
+    release() {
+      isHeld = false;
+      if (announced && switches) decide(announced);
+      else switches?.release();
+    },
+    stop,
+  };
+}
+
+/** @param {Assessor} store @param {unknown} error */
+function warn(store, error) {
+  if (/** @type {any} */ (error)?.code !== 'ERR_CLOSED') store.emit('warning', error);
+}
+
+/** electron-updater's public switches. `autoInstallOnAppQuit` of 6.x is `autoInstallEvent` in 7. */
+class Switches {
+  /** @type {boolean} */
+  #autoDownload;
+  /** The app's own choice, while it does not count. @type {unknown} */
+  #install;
+  #isHeld = false;
+
+  /** @param {import('./parts').ElectronUpdater} updater */
+  constructor(updater) {
+    this.updater = updater;
+    this.#autoDownload = updater.autoDownload;
+  }
+
+  noDownload() {
+    this.updater.autoDownload = false;
+  }
+
+  /** Nothing is installed on quit. */
+  hold() {
+    if (!this.#isHeld) this.#install = this.#switch();
+    this.#isHeld = true;
+    this.#switch(false);
+  }
+
+  release() {
+    if (this.#isHeld) this.#switch(this.#install);
+    this.#isHeld = false;
+  }
+
+  restore() {
+    this.updater.autoDownload = this.#autoDownload;
+    this.release();
+  }
+
+  /** @param {any} [value] false: never; without it nothing is changed @returns {unknown} */
+  #switch(value) {
+    const { updater } = this;
+    if ('autoInstallEvent' in updater) {
+      if (value !== undefined) updater.autoInstallEvent = value === false ? 'manual' : value;
+      return updater.autoInstallEvent;
+    }
+    if (value !== undefined) updater.autoInstallOnAppQuit = value;
+    return updater.autoInstallOnAppQuit;
+  }
+}
+
+module.exports = { attachUpdater };
