@@ -165,6 +165,7 @@ function whyIdle({ reference, hasDriver }, session) {
   if (reference.isHeld(row, 'check') || reference.isHeld(row, 'license')) return 'held';
   // A server that asked for patience gets it, whoever asks.
   if (session.nextAttemptAt !== null && (!row.isWished || reference.isThrottled)) return 'it waits';
+  if (session.state !== 'active' && reference.isThrottled) return 'its server is asked slowly';
   if (session.state !== 'active' && !row.isWished && reference.unauthorized.has(row.account)) return 'its account has to sign in';
   if (!row.renewable) return 'it cannot be licensed again';
   return session.state === 'blocked' && !row.isWished && FINAL.includes(session.reason) ? 'somebody has to ask' : null;

@@ -136,7 +136,12 @@ fn candidates(
                 }
                 let wanted = urge != Urge::None;
                 if work == Work::License && urge != Urge::Clicked && turns.of(&session.server, wanted) == 0 {
-                    poll.paced += 1;
+                    if turns.come_soon(&session.server, wanted) {
+                        poll.paced += 1;
+                    } else {
+                        poll.remaining -= 1;
+                        poll.deferred += 1;
+                    }
                     turns.wake(&session.server, wanted, wake);
                     continue;
                 }
@@ -238,6 +243,15 @@ impl Turns<'_> {
         let unknown = || Server::new(Arc::clone(origin), self.policy, self.scope.now);
         let server = self.scope.servers.get(origin).cloned().unwrap_or_else(unknown);
         server.duration_ms(requests, self.scope.now, self.policy)
+    }
+
+    /// Whether a run is to wait for its turn: not at a server that asks for patience or fails.
+    fn come_soon(&self, origin: &ServerOrigin, wanted: bool) -> bool {
+        const SOON_MS: Millis = 2_000;
+        self.scope.servers.get(origin).is_none_or(|server| {
+            let next_at = server.next_at(self.scope.now, self.policy, wanted);
+            server.throttles == 0 && !server.is_doubtful() && next_at <= self.scope.now + SOON_MS
+        })
     }
 
     /// Comes back when it is the turn of some; where other lanes' requests are in the way, their end does.

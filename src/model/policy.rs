@@ -110,8 +110,8 @@ impl Policy {
         }
         let rates = [("licenseRatePerS", self.license_rate_per_s), ("licenseRateMaxPerS", self.license_rate_max_per_s)];
         for (field, value) in rates {
-            if !(0.1..=1_000.0).contains(&value) {
-                return Err(Error::invalid(field, "requests a second, from 0.1 to 1,000"));
+            if !(1.0..=1_000.0).contains(&value) {
+                return Err(Error::invalid(field, "requests a second, from 1 to 1,000"));
             }
         }
         let durations = [

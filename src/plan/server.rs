@@ -18,7 +18,7 @@ const GROWTH: (f64, f64, f64) = (2.0, 0.2, 0.001);
 const PAUSE_BASE_MS: Millis = 10_000;
 const PAUSE_MAX_MS: Millis = 3_600_000;
 /// Never slower, so that a server which recovers is found out.
-const MIN_RATE_PER_S: f64 = 0.2;
+const MIN_RATE_PER_S: f64 = 1.0;
 /// Failures in a row before it is left alone, and then asked with one request at a time.
 const BREAKER_FAILURES: u32 = 5;
 /// What was learnt of a server is forgotten after this long without a request.
