@@ -48,7 +48,7 @@ class EmeLane {
    */
   title(n, fields = {}) {
     const initData = Buffer.from(JSON.stringify({ kids: [hexToBase64url(keyIdOf(n))] })).toString('base64');
-    return { contentId: `title-${n}`, lane: this.lane, sessionId: '', keyIds: [keyIdOf(n)], keyStatusWaitMs: 300, initDataType: 'keyids', initData, ...fields };
+    return { contentId: `title-${n}`, lane: this.lane, sessionId: '', previousSessionIds: [], keyIds: [keyIdOf(n)], keyStatusWaitMs: 300, initDataType: 'keyids', initData, ...fields };
   }
 
   /**
