@@ -94,6 +94,8 @@ fn damage(file: &Path, how: &Damage) {
     let pages = (bytes.len() / PAGE).max(1);
     let page = |at: &Index| at.index(pages) * PAGE;
     match how {
+        // Truncated before.
+        Damage::Flip(..) if bytes.is_empty() => {}
         Damage::Flip(at, bit) => {
             let at = at.index(bytes.len());
             bytes[at] ^= 1 << (bit % 8);
