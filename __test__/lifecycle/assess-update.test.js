@@ -45,6 +45,16 @@ test.each([
   expect(codes(assessment)).toEqual([code, 'binding-changes']);
 });
 
+test.each([
+  ['since', { since: '140' }, 'knowledge[1].since: a version of the chromium, like 134.0.6998.179'],
+  ['until', { until: 'v150.0.0.0' }, 'knowledge[1].until: '],
+  ['component', { component: 'browser' }, 'knowledge[1].component: '],
+])('knowledge whose %s cannot be understood is refused when the app opens, not silently useless', async (_what, wrong, message) => {
+  const known = { keySystem: 'com.widevine.alpha', component: 'chromium', since: '140.0.0.0', outcome: 'kept', confidence: 'certain', source: 'our fleet' };
+  const refused = await failure(() => app.open({ knowledge: [known, { ...known, ...wrong }] }));
+  expect(refused).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', message: expect.stringContaining(message) });
+});
+
 test('what this install has seen comes first of all', async () => {
   await stored();
   const target = { electron: '42.0.0', chromium: '144.0.7559.0' };

@@ -69,16 +69,16 @@ describe('setPolicy', () => {
   });
 
   test.each([
-    ['an unknown field', { licencesPerHour: 1 }],
-    ['an unknown word', { mode: 'off' }],
-    ['no number', { licensesPerHour: 'many' }],
-    ['a number out of bounds', { batchSize: 26 }],
-    ['a rate of nothing', { licenseRatePerS: 0 }],
-    ['no object', null],
-  ])('with %s changes nothing', async (_what, policy) => {
+    ['an unknown field', { licencesPerHour: 1 }, 'policy.licencesPerHour: '],
+    ['an unknown word', { mode: 'off' }, 'policy.mode: '],
+    ['no number', { licensesPerHour: 'many' }, 'policy.licensesPerHour: '],
+    ['a number out of bounds', { batchSize: 26 }, 'policy.batchSize: '],
+    ['a rate of nothing', { licenseRatePerS: 0 }, 'policy.licenseRatePerS: '],
+    ['no object', null, 'policy: '],
+  ])('with %s changes nothing, and says what is wrong', async (_what, policy, at) => {
     const offline = await app.open();
     const before = offline.setPolicy({});
-    expect(await failure(async () => offline.setPolicy(/** @type {any} */ (policy)))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+    expect(await failure(async () => offline.setPolicy(/** @type {any} */ (policy)))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', message: expect.stringContaining(at) });
     expect(offline.setPolicy({})).toEqual(before);
   });
 });

@@ -1,7 +1,8 @@
 //! Answers from memory. Only before memory is filled do they wait for the disk.
 
 use super::Engine;
-use super::memory::{LaneState, Memory};
+use super::lane_state::LaneState;
+use super::memory::Memory;
 use crate::error::Result;
 use crate::model::{Mode, Playable, Reason, RowId, SessionSummary, Verdict, content_id};
 use crate::plan::{self, Urge};
@@ -31,10 +32,11 @@ impl Engine {
         if !self.memory().is_filled() {
             self.store.read_all_summaries(|chunk| self.memory().fill(chunk))?;
         }
+        let policy = self.policy();
         let memory = self.memory();
         let mut unready: Vec<Verdict> = memory
             .content_ids()
-            .map(|content| memory.verdict(content, &self.policy(), now))
+            .map(|content| memory.verdict(content, &policy, now))
             .filter(|verdict| verdict.playable != Playable::Offline)
             .collect();
         unready.sort_by(|a, b| a.content_id.cmp(&b.content_id));

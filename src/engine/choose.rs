@@ -4,12 +4,12 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::memory::{LaneState, Memory};
+use super::lane_state::LaneState;
+use super::memory::Memory;
+use super::turns::Turns;
 use super::wire::{PhaseId, Poll};
 use crate::clock::Millis;
-use crate::model::{
-    Capability, DebtId, Generation, LaneId, LaneKey, Mode, Policy, Reason, RowId, Server, ServerOrigin,
-};
+use crate::model::{Capability, DebtId, Generation, LaneId, LaneKey, Mode, Policy, Reason, RowId, ServerOrigin};
 use crate::plan::{Due, LaneFacts, Scope, Urge, Work, due, held_back_until, is_trusted, still_to_come};
 
 /// What a lane does next, before its rows are read.
@@ -219,78 +219,14 @@ fn next_release(memory: &Memory, lane: &LaneState, policy: &Policy, wake: &mut W
     (!due.is_empty()).then_some(PhaseKind::Release(due))
 }
 
-/// Whose turn it is at the licence servers.
-struct Turns<'a> {
-    memory: &'a Memory,
-    scope: &'a Scope,
-    policy: &'a Policy,
-}
-
-impl Turns<'_> {
-    /// How many requests may begin at a server now, beside those of other lanes.
-    fn of(&self, origin: &ServerOrigin, wanted: bool) -> usize {
-        let requests = self.memory.requests_at(origin);
-        let turns = match self.scope.servers.get(origin) {
-            Some(server) if server.is_doubtful() && requests > 0 => 0,
-            Some(server) => server.may_begin(self.scope.now, self.policy, wanted),
-            None => self.policy.license_rate_per_s.max(1.0) as u32,
-        };
-        let left = self.scope.budget.left(self.scope.now, self.scope.requests_per_hour);
-        if requests < self.policy.license_concurrency { usize::try_from(turns.min(left)).unwrap_or(0) } else { 0 }
-    }
-
-    fn duration_ms(&self, origin: &ServerOrigin, requests: usize) -> Millis {
-        let unknown = || Server::new(Arc::clone(origin), self.policy, self.scope.now);
-        let server = self.scope.servers.get(origin).cloned().unwrap_or_else(unknown);
-        server.duration_ms(requests, self.scope.now, self.policy)
-    }
-
-    /// Whether a run is to wait for its turn: not at a server that asks for patience or fails.
-    fn come_soon(&self, origin: &ServerOrigin, wanted: bool) -> bool {
-        const SOON_MS: Millis = 2_000;
-        self.scope.servers.get(origin).is_none_or(|server| {
-            let next_at = server.next_at(self.scope.now, self.policy, wanted);
-            server.throttles == 0 && !server.is_doubtful() && next_at <= self.scope.now + SOON_MS
-        })
-    }
-
-    /// Comes back when it is the turn of some; where other lanes' requests are in the way, their end does.
-    fn wake(&self, origin: &ServerOrigin, wanted: bool, wake: &mut Wake) {
-        const NOT_BEFORE_MS: Millis = 50;
-        let server = self.scope.servers.get(origin);
-        if let Some(server) = server.filter(|server| server.may_begin(wake.now, self.policy, wanted) == 0) {
-            wake.at(server.next_at(wake.now, self.policy, wanted).max(wake.now + NOT_BEFORE_MS));
-        }
-    }
-}
-
-impl Memory {
-    /// Whom a phase asks for licences, and with how many requests at a time.
-    fn asks(&self, kind: &PhaseKind, policy: &Policy) -> Option<(ServerOrigin, u32)> {
-        let PhaseKind::Sessions { work: Work::License, rows, .. } = kind else { return None };
-        let origin = &self.sessions.get(rows.first()?)?.server;
-        Some((Arc::clone(origin), policy.license_concurrency.saturating_sub(self.requests_at(origin)).max(1)))
-    }
-
-    /// Requests at a time that the phases under way make at a server.
-    fn requests_at(&self, origin: &ServerOrigin) -> u32 {
-        self.lanes
-            .values()
-            .filter_map(|lane| lane.asks.as_ref())
-            .filter(|(other, _)| other == origin)
-            .map(|(_, n)| n)
-            .sum()
-    }
-}
-
 /// The earliest of several moments.
-struct Wake {
-    now: Millis,
+pub struct Wake {
+    pub now: Millis,
     at: Option<Millis>,
 }
 
 impl Wake {
-    fn at(&mut self, at: Millis) {
+    pub fn at(&mut self, at: Millis) {
         self.at = Some(self.at.map_or(at, |earlier| earlier.min(at)));
     }
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::debts::{claim_id, owe};
-use super::memory::{Memory, Seen, TaskKind};
+use super::memory::Memory;
 use super::record::{Effects, Ground, Outcome, read_outcome, record};
+use super::task::TaskKind;
 use super::wire::{Completed, TaskId};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::model::{LaneId, LicenseOutcome, Pending, Policy, Refusal, Server, StoredSession, session_id};
-use crate::plan::{self, Answer, Spread};
+use crate::plan::{self, Answer};
 use crate::store::Tx;
 
 impl Engine {
@@ -25,8 +26,10 @@ impl Engine {
         };
         let (server, budget) = {
             let mut memory = self.memory();
-            memory.budget = memory.budget.spend(ground.now);
-            (memory.server(row, &ground.policy, ground.now).cloned(), memory.budget)
+            let gate = Arc::make_mut(&mut memory.gate);
+            gate.budget = gate.budget.spend(ground.now);
+            let budget = gate.budget;
+            (memory.server(row, &ground.policy, ground.now).cloned(), budget)
         };
         let job = move |tx: &mut Tx<'_>| {
             let Some(mut session) = tx.session(row)? else {
@@ -64,6 +67,7 @@ impl Engine {
         }
         let lane = ground.task.lane;
         let now = ground.now;
+        let policy = Arc::clone(&ground.policy);
         let server = self.answered(&ground, &outcome);
         let job = move |tx: &mut Tx<'_>| {
             server.iter().try_for_each(|server| tx.save_server(server))?;
@@ -77,9 +81,8 @@ impl Engine {
             memory.tasks.remove(&task_id);
         }
         let effects = recorded?;
-        settle(&mut memory, lane, &effects, &self.policy(), now);
-        let settled =
-            effects.changed.iter().filter(|session| !memory.has_work(session.id, &self.policy(), now)).count();
+        settle(&mut memory, lane, &effects, &policy, now);
+        let settled = effects.changed.iter().filter(|session| !memory.has_work(session.id, &policy, now)).count();
         let counters = memory.counters;
         drop(memory);
         Ok(Completed {
@@ -108,20 +111,20 @@ impl Engine {
         // The others of this account would hear the same.
         match outcome {
             LicenseOutcome::Refused { reason: Refusal::Auth } => {
-                Arc::make_mut(&mut memory.unauthorized).insert(account);
+                Arc::make_mut(&mut memory.gate).unauthorized.insert(account);
             }
             LicenseOutcome::Licensed { .. } => {
-                Arc::make_mut(&mut memory.unauthorized).remove(&account);
+                Arc::make_mut(&mut memory.gate).unauthorized.remove(&account);
             }
             _ => {}
         }
         let server = memory.server(*row, &ground.policy, ground.now)?;
         server.answered(answer, ground.now, &ground.policy, ground.chance);
         let server = server.clone();
-        if let (Answer::Throttled { .. }, Some(spread)) = (answer, &memory.spread) {
+        if let (Answer::Throttled { .. }, Some(spread)) = (answer, &mut Arc::make_mut(&mut memory.gate).spread) {
             // Others like this install are too many at once.
             let until_ms = ground.now + 2 * plan::spread_delay_ms(&ground.policy, ground.chance);
-            memory.spread = Some(Arc::new(Spread { until_ms: until_ms.max(spread.until_ms), ..Spread::clone(spread) }));
+            spread.until_ms = spread.until_ms.max(until_ms);
         }
         Some(server)
     }
@@ -150,11 +153,7 @@ impl Engine {
 fn settle(memory: &mut Memory, lane: LaneId, effects: &Effects, policy: &Policy, now: Millis) {
     memory.counters.add(effects.counters);
     if let Some(state) = memory.lanes.get_mut(&lane) {
-        if state.seen.generation != state.lane.generation {
-            state.seen = Seen { generation: state.lane.generation, ..Seen::default() };
-        }
-        state.seen.kept += effects.counters.proven;
-        state.seen.lost += effects.counters.lost;
+        state.seen.add(state.lane.generation, effects.counters.proven, effects.counters.lost);
     }
     if let Some(row) = effects.recheck {
         memory.alone.entry(row).and_modify(|tried| *tried += 1).or_insert(0);

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::model::{
     Cdm, Change, Debt, Lane, LaneId, Launch, LaunchId, Mode, PartialPlatform, PlatformInfo, Policy, Snapshot,
 };
-use crate::plan::{self, Budget, Knowledge};
+use crate::plan::{self, Budget, Gate, Knowledge};
 use crate::probe::{self, Machine};
 use crate::store::{Recovered, Rows, Store, Tx};
 
@@ -67,6 +67,9 @@ impl Engine {
         }
         let mut policy = options.policy.validate().map_err(|error| error.within("policy"))?;
         let platform = options.platform.check().map_err(|error| error.within("platform"))?;
+        for (at, known) in options.knowledge.iter().enumerate() {
+            known.check().map_err(|error| error.within(&format!("knowledge[{at}]")))?;
+        }
         let place = Place {
             directory: options.directory.into(),
             lock_wait: Duration::from_millis(options.lock_wait_ms.min(MAX_LOCK_WAIT_MS)),
@@ -122,8 +125,8 @@ impl Engine {
         for lane in lanes {
             memory.set_lane(lane);
         }
-        memory.budget = Budget { hour, requests };
-        memory.servers = Arc::new(servers.into_iter().map(|server| (Arc::clone(&server.origin), server)).collect());
+        let servers = servers.into_iter().map(|server| (Arc::clone(&server.origin), server)).collect();
+        memory.gate = Arc::new(Gate { servers, budget: Budget { hour, requests }, ..Gate::default() });
         memory.debts.extend(debts.into_iter().map(|debt| (debt.id, debt)));
         tracing::info!(launch = report.launch_id, changes = report.changes.len(), suspects = report.suspects, "launch");
         Ok(report)

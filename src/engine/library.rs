@@ -23,14 +23,14 @@ impl Engine {
             return Err(Error::invalid("sessions", format!("at most {MAX_PUT} at a time")));
         }
         let mut checked = Vec::with_capacity(inputs.len());
+        let policy = self.policy();
         for (at, input) in inputs.into_iter().enumerate() {
-            checked.push(input.check(&self.policy()).map_err(|error| error.within(&format!("[{at}]")))?);
+            checked.push(input.check(&policy).map_err(|error| error.within(&format!("[{at}]")))?);
         }
         let (launch, run, snapshot) = {
             let memory = self.memory();
             (memory.launch, memory.run, memory.snapshot.clone())
         };
-        let policy = self.policy();
         let now = self.clock.now_ms();
         let job = move |tx: &mut Tx<'_>| {
             let cx = Context { now, launch, run, chance: 1.0, policy: &policy };
@@ -98,8 +98,9 @@ impl Engine {
 
     pub(super) fn view(&self, sessions: impl Iterator<Item = Session>) -> Vec<StoredSession> {
         let now = self.clock.now_ms();
+        let policy = self.policy();
         let memory = lock(&self.memory);
-        sessions.filter_map(|session| stored_session(&session, &memory, &self.policy(), now)).collect()
+        sessions.filter_map(|session| stored_session(&session, &memory, &policy, now)).collect()
     }
 }
 

@@ -4,133 +4,16 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::holds::{Hold, HoldId};
-use super::wire::{Counters, PhaseId, TaskId};
+use super::lane_state::LaneState;
+use super::task::{Task, TaskKind};
+use super::wire::{Counters, TaskId};
 use crate::clock::Millis;
 use crate::model::{
-    Capabilities, Capability, Connectivity, Debt, DebtId, Generation, Lane, LaneId, LaunchId, Policy, Reason, Refusal,
-    RowId, Server, ServerOrigin, SessionSummary, Snapshot, Verdict,
+    Capability, Connectivity, Debt, DebtId, Lane, LaneId, LaunchId, Policy, Reason, RowId, SessionSummary, Snapshot,
+    Verdict,
 };
-use crate::plan::{self, Account, Budget, LaneFacts, Scope, Servers, Spread, Urge, Work};
+use crate::plan::{self, Account, Gate, LaneFacts, Scope, Urge, Work};
 use crate::store::Change;
-
-/// One piece of work that is out with a driver.
-#[derive(Debug, Clone)]
-pub struct Task {
-    pub phase: PhaseId,
-    pub lane: LaneId,
-    /// The lane's generation when the task went out: what it proves, it proves for this one.
-    pub generation: Generation,
-    pub kind: TaskKind,
-    /// An outcome is being recorded; a second one is stale.
-    pub completing: bool,
-}
-
-#[derive(Debug, Clone)]
-pub enum TaskKind {
-    Probe,
-    Check {
-        row: RowId,
-        session_id: String,
-        alone: bool,
-        variant: Variant,
-    },
-    /// `first`: the CDM has not refused this row's request for its changed system id in this launch.
-    License {
-        row: RowId,
-        request_id: String,
-        first: bool,
-    },
-    Verify {
-        row: RowId,
-        session_id: String,
-        alone: bool,
-    },
-    Adopt {
-        row: RowId,
-        session_id: String,
-        content_id: String,
-        replaces: String,
-    },
-    Release {
-        debt: DebtId,
-        session_id: String,
-    },
-}
-
-/// What a session that was stored without capabilities is looked for with: those asked for can decide which CDM answers.
-#[derive(Debug, Clone, Default)]
-pub struct Variant {
-    /// Those of other sessions of its lane; `None`: its own, or the driver's default.
-    pub borrowed: Option<Capabilities>,
-    /// There are others that have not been tried.
-    pub more: bool,
-}
-
-impl TaskKind {
-    pub fn row(&self) -> Option<RowId> {
-        match self {
-            Self::Check { row, .. }
-            | Self::License { row, .. }
-            | Self::Verify { row, .. }
-            | Self::Adopt { row, .. } => Some(*row),
-            Self::Probe | Self::Release { .. } => None,
-        }
-    }
-}
-
-/// A lane, and how it fares in this process.
-#[derive(Debug)]
-pub struct LaneState {
-    pub lane: Lane,
-    /// The generation in which this launch has probed the lane.
-    pub probed: Option<Generation>,
-    pub deferred: Option<Reason>,
-    /// After a phase that could not start, or a CDM that is not there yet.
-    pub not_before_ms: Millis,
-    pub attempts: u32,
-    pub phase: Option<PhaseId>,
-    /// The licence server that the phase asks, and how many requests it makes at a time.
-    pub asks: Option<(ServerOrigin, u32)>,
-    /// The window went while licences were being written.
-    pub cut_off: bool,
-    /// What checks have found in this generation, so far as this process knows.
-    pub seen: Seen,
-}
-
-/// Checks of a lane that found what was stored, or not.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Seen {
-    pub generation: Generation,
-    pub kept: u64,
-    pub lost: u64,
-}
-
-impl Seen {
-    /// Nothing was kept yet: what is not checked is probably lost too, and a check may cost it.
-    pub fn expects_loss(&self) -> bool {
-        self.lost > 0 && self.kept == 0
-    }
-
-    /// How many of `checks` will need a licence, as far as can be told.
-    pub fn expected_lost(&self, checks: usize) -> usize {
-        let share = self.lost as f64 / (self.lost + self.kept).max(1) as f64;
-        (checks as f64 * share).ceil() as usize
-    }
-}
-
-impl LaneState {
-    /// A window that did not answer is tried again when its wait is over.
-    pub fn end_wait(&mut self, policy: &Policy, now: Millis) {
-        if self.deferred == Some(Reason::Timeout) && self.waits_until(policy, now).is_none() {
-            self.deferred = None;
-        }
-    }
-
-    /// Until when nothing of the lane is tried.
-    pub fn waits_until(&self, policy: &Policy, now: Millis) -> Option<Millis> {
-        plan::still_to_come(Some(self.not_before_ms), now, policy.backoff_max_ms)
-    }
-}
 
 pub struct Memory {
     pub launch: LaunchId,
@@ -150,12 +33,8 @@ pub struct Memory {
     /// Sessions whose licence request the CDM has refused once for its changed system id.
     pub repeated: HashSet<RowId>,
     pub tasks: HashMap<TaskId, Task>,
-    /// What is known of licence servers; written down with each request and its answer.
-    pub servers: Arc<Servers>,
-    pub spread: Option<Arc<Spread>>,
-    pub refused: Arc<HashMap<String, Refusal>>,
-    pub unauthorized: Arc<HashSet<Option<Box<str>>>>,
-    pub budget: Budget,
+    /// Of licence servers and the budget the store has a copy, written with each request and its answer.
+    pub gate: Arc<Gate>,
     pub counters: Counters,
     last_id: u64,
     retry_when_filled: HashSet<Reason>,
@@ -182,11 +61,7 @@ impl Memory {
             alone: HashMap::new(),
             repeated: HashSet::new(),
             tasks: HashMap::new(),
-            servers: Arc::default(),
-            spread: None,
-            refused: Arc::default(),
-            unauthorized: Arc::default(),
-            budget: Budget::default(),
+            gate: Arc::default(),
             counters: Counters::default(),
             last_id: 0,
             retry_when_filled: HashSet::new(),
@@ -231,20 +106,10 @@ impl Memory {
 
     pub fn scope(&self, policy: &Policy, now: Millis) -> Scope {
         Scope {
-            now,
-            launch: self.launch,
             connectivity: self.connectivity,
-            mode: policy.mode,
             account: self.account.clone(),
-            relicense_expired: policy.relicense_expired,
-            longest_wait_ms: policy.backoff_max_ms,
-            servers: Arc::clone(&self.servers),
-            spread: self.spread.clone(),
-            refused: Arc::clone(&self.refused),
-            unauthorized: Arc::clone(&self.unauthorized),
-            budget: self.budget,
-            requests_per_day: policy.licenses_per_session_per_day,
-            requests_per_hour: policy.licenses_per_hour,
+            gate: Arc::clone(&self.gate),
+            ..Scope::of(policy, now, self.launch)
         }
     }
 
@@ -269,18 +134,6 @@ impl Memory {
         let known = self.urges.entry(row).or_insert(urge);
         if urge == Urge::Clicked {
             *known = urge;
-        }
-    }
-
-    /// What could not be reached may be reached now.
-    pub fn reconnected(&mut self) {
-        for server in Arc::make_mut(&mut self.servers).values_mut() {
-            server.reconnected();
-        }
-        let is_unreachable = |delay: Option<Reason>| matches!(delay, Some(Reason::Unreachable | Reason::Timeout));
-        let waits = |session: &&SessionSummary| is_unreachable(session.standing.delay);
-        for row in self.sessions.values().filter(waits).map(|session| session.id).collect::<Vec<_>>() {
-            self.set_urge(row, Urge::Retry);
         }
     }
 
@@ -416,45 +269,9 @@ impl Memory {
         match self.lanes.get_mut(&lane.id) {
             Some(state) => state.lane = lane,
             None => {
-                let state = LaneState {
-                    lane,
-                    probed: None,
-                    deferred: None,
-                    not_before_ms: 0,
-                    attempts: 0,
-                    phase: None,
-                    asks: None,
-                    seen: Seen::default(),
-                    cut_off: false,
-                };
-                self.lanes.insert(state.lane.id, state);
+                self.lanes.insert(lane.id, LaneState::new(lane));
             }
         }
-    }
-
-    /// Licences that nobody waits for begin at `until_ms`, but for those of the titles that were played last.
-    pub fn spread(&mut self, until_ms: Millis) {
-        let mut played: Vec<(Millis, &Arc<str>)> = self
-            .sessions
-            .values()
-            .filter_map(|session| Some((session.last_played_at_ms?, &session.content_id)))
-            .collect();
-        played.sort_unstable_by(|a, b| b.cmp(a));
-        let mut exempt = HashSet::new();
-        for (_, content) in played {
-            if exempt.len() == plan::EXEMPT_TITLES {
-                break;
-            }
-            exempt.insert(Arc::clone(content));
-        }
-        self.spread = Some(Arc::new(Spread { until_ms, exempt }));
-    }
-
-    /// A session's licence server, known from now on.
-    pub fn server(&mut self, row: RowId, policy: &Policy, now: Millis) -> Option<&mut Server> {
-        let origin = Arc::clone(&self.sessions.get(&row)?.server);
-        let new = || Server::new(Arc::clone(&origin), policy, now);
-        Some(Arc::make_mut(&mut self.servers).entry(Arc::clone(&origin)).or_insert_with(new))
     }
 
     /// A probe's answer that is now recorded.
@@ -478,7 +295,7 @@ impl Memory {
     }
 
     fn set_session(&mut self, mut session: SessionSummary) {
-        if let Some((origin, _)) = self.servers.get_key_value(&session.server) {
+        if let Some((origin, _)) = self.gate.servers.get_key_value(&session.server) {
             // One text for all of a server's sessions.
             session.server = Arc::clone(origin);
         }

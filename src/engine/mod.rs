@@ -12,6 +12,7 @@ mod complete;
 mod debts;
 mod erase;
 mod holds;
+mod lane_state;
 mod launch;
 mod library;
 mod memory;
@@ -22,6 +23,8 @@ mod random_id;
 mod reconcile;
 mod record;
 mod recover;
+mod task;
+mod turns;
 mod view;
 mod wire;
 
@@ -74,7 +77,7 @@ impl Engine {
 
     /// Contents that the app's server says it would refuse: they are neither asked for nor risked, unless somebody wants them.
     pub fn set_refused(&self, refused: HashMap<String, Refusal>) {
-        self.memory().refused = Arc::new(refused);
+        Arc::make_mut(&mut self.memory().gate).refused = refused;
     }
 
     /// The next licences begin after a random delay, because nobody waits for them and every install is at the same. Those of the titles

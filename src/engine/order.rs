@@ -2,8 +2,8 @@
 
 use super::Engine;
 use super::choose::{Choice, PhaseKind};
-use super::memory::{Task, TaskKind, Variant};
 use super::random_id::random_id;
+use super::task::{Task, TaskKind, Variant};
 use super::view::{debt_session, driver_session};
 use super::wire::{Configuration, PhaseOrder, TaskOrder};
 use crate::error::{Error, Result};

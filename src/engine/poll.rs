@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::choose::{Choice, choose};
-use super::memory::LaneState;
+use super::lane_state::LaneState;
 use super::wire::{PhaseId, Poll, TaskId};
 use crate::error::Result;
 use crate::model::{self, Connectivity, Lane, LaneId, Reason};
@@ -181,7 +181,7 @@ impl Engine {
         let mut memory = self.memory();
         memory.account = account.map_or(Account::SignedOut, Account::Of);
         if memory.account != Account::SignedOut {
-            memory.unauthorized = Arc::default();
+            Arc::make_mut(&mut memory.gate).unauthorized.clear();
             memory.retry_blocked(Reason::Auth);
         }
         Ok(())

@@ -56,14 +56,14 @@ impl Engine {
             return Err(Error::invalid("catalogue", format!("at most {MAX_ENTRIES} entries")));
         }
         let mut contents = Vec::with_capacity(catalogue.len());
+        let policy = self.policy();
         for (at, entry) in catalogue.into_iter().enumerate() {
-            contents.push(entry.check(&key, &self.policy()).map_err(|error| error.within(&format!("[{at}]")))?);
+            contents.push(entry.check(&key, &policy).map_err(|error| error.within(&format!("[{at}]")))?);
         }
         let (launch, run, snapshot) = {
             let memory = self.memory();
             (memory.launch, memory.run, memory.snapshot.clone())
         };
-        let policy = self.policy();
         let now = self.clock.now_ms();
         let job = move |tx: &mut Tx<'_>| {
             let cx = Context { now, launch, run, chance: 1.0, policy: &policy };

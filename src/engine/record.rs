@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::debts::{claim_id, forgive, owe, owe_bad, remove};
-use super::memory::{Task, TaskKind, Variant};
 use super::random_id::random_id;
+use super::task::{Task, TaskKind, Variant};
 use super::wire::Counters;
 use crate::clock::Millis;
 use crate::error::{Error, Result};

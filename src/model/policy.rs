@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::input::parse_json;
 use super::words::words;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
@@ -89,9 +90,8 @@ impl Policy {
         if let serde_json::Value::Object(fields) = &mut fields {
             fields.extend(changes);
         }
-        let changed: Self =
-            serde_json::from_value(fields).map_err(|error| Error::invalid("policy", error.to_string()))?;
-        changed.validate().map_err(|error| error.within("policy"))
+        let changed = parse_json::<Self>(&fields.to_string()).and_then(Self::validate);
+        changed.map_err(|error| error.within("policy"))
     }
 
     pub fn validate(self) -> Result<Self> {

@@ -2,6 +2,7 @@
 //! publicly known. A version table is never proof; it only gives advice.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,8 @@ use super::due::{LaneFacts, Scope};
 use super::observe;
 use crate::error::{Error, Result};
 use crate::model::{
-    Capability, ChangeKind, Connectivity, Evidence, Lane, Reason, SessionSummary, Snapshot, State, words,
+    Capability, ChangeKind, Connectivity, Evidence, FourPartVersion, Lane, Reason, SessionSummary, Snapshot, State,
+    words,
 };
 
 words! {
@@ -186,6 +188,22 @@ fn expected(
 }
 
 impl Knowledge {
+    /// A version that cannot be compared would silently never hold.
+    pub fn check(&self) -> Result<()> {
+        let is_version = |text: &str| match self.component {
+            Component::Electron => semver::Version::parse(text).is_ok(),
+            Component::Chromium | Component::Cdm => FourPartVersion::from_str(text).is_ok(),
+        };
+        let given = [("since", Some(&self.since)), ("until", self.until.as_ref())];
+        match given.into_iter().find(|(_, text)| text.is_some_and(|text| !is_version(text))) {
+            Some((field, _)) => {
+                let like = if self.component == Component::Electron { "31.2.0" } else { "134.0.6998.179" };
+                Err(Error::invalid(field, format!("a version of the {}, like {like}", self.component.as_str())))
+            }
+            None => Ok(()),
+        }
+    }
+
     fn covers(&self, target: &Snapshot) -> bool {
         let (version, compare): (_, fn(&str, &str) -> ChangeKind) = match self.component {
             // Electron for Content Security names itself in the build metadata.

@@ -1,13 +1,11 @@
 //! What a stored session needs next, and when.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::gate::{Budget, Spread, closed_until};
+use super::gate::{Gate, closed_until};
 use crate::clock::Millis;
 use crate::model::{
-    Capability, Connectivity, Generation, LaneId, LaneKey, LaunchId, Mode, Reason, Refusal, Server, ServerOrigin,
-    SessionSummary, Stage, State,
+    Capability, Connectivity, Generation, LaneId, LaneKey, LaunchId, Mode, Policy, Reason, SessionSummary, Stage, State,
 };
 
 /// Work on one stored session, in the order in which a lane does it: what was paid for first, then checks, which
@@ -67,19 +65,29 @@ pub struct Scope {
     pub relicense_expired: bool,
     /// The longest wait there is: a moment beyond it was dated by a clock that has been set since.
     pub longest_wait_ms: Millis,
-    /// Those that are known.
-    pub servers: Arc<Servers>,
-    pub spread: Option<Arc<Spread>>,
-    /// Contents that the app's server would refuse, and why.
-    pub refused: Arc<HashMap<String, Refusal>>,
-    /// Accounts (`None`: of sessions without one) that the licence server wants to be signed in.
-    pub unauthorized: Arc<HashSet<Option<Box<str>>>>,
-    pub budget: Budget,
+    /// Licence requests for one session in a day, and of this install in an hour.
     pub requests_per_day: u32,
     pub requests_per_hour: u32,
+    pub gate: Arc<Gate>,
 }
 
-pub type Servers = HashMap<ServerOrigin, Server>;
+impl Scope {
+    /// What the policy says; nothing is known yet of the network, of accounts or of licence servers.
+    pub fn of(policy: &Policy, now: Millis, launch: LaunchId) -> Self {
+        Self {
+            now,
+            launch,
+            connectivity: Connectivity::Unknown,
+            mode: policy.mode,
+            account: Account::Any,
+            relicense_expired: policy.relicense_expired,
+            longest_wait_ms: policy.backoff_max_ms,
+            requests_per_day: policy.licenses_per_session_per_day,
+            requests_per_hour: policy.licenses_per_hour,
+            gate: Arc::default(),
+        }
+    }
+}
 
 /// That somebody wants this session now: waits that no server asked for are skipped, once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +159,7 @@ pub fn due(session: &SessionSummary, lane: &LaneFacts, scope: &Scope, urge: Urge
                 return Due::Nothing(Some(Reason::NoLicenseData));
             }
             // One that could not be licensed again is not risked.
-            if let Some(refusal) = scope.refused.get(&*session.content_id).filter(|_| urge == Urge::None) {
+            if let Some(refusal) = scope.gate.refused.get(&*session.content_id).filter(|_| urge == Urge::None) {
                 return Due::Nothing(Some(refusal.reason()));
             }
             if !clicked && offline {
@@ -173,10 +181,10 @@ pub fn due(session: &SessionSummary, lane: &LaneFacts, scope: &Scope, urge: Urge
         State::Lost | State::Blocked | State::Expired => Work::License,
     };
     if work == Work::License && urge == Urge::None {
-        if scope.unauthorized.contains(&session.account) {
+        if scope.gate.unauthorized.contains(&session.account) {
             return Due::Nothing(Some(Reason::Auth));
         }
-        if let Some(refusal) = scope.refused.get(&*session.content_id) {
+        if let Some(refusal) = scope.gate.refused.get(&*session.content_id) {
             return Due::Nothing(Some(refusal.reason()));
         }
     }

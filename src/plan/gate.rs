@@ -1,22 +1,36 @@
 //! When a licence that is due may be asked for. What somebody wants waits for the server's own word and for the budget alone.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::due::Scope;
 use crate::clock::Millis;
-use crate::model::{Policy, Reason, SessionSummary};
+use crate::model::{Policy, Reason, Refusal, Server, ServerOrigin, SessionSummary};
 
 const HOUR_MS: Millis = 3_600_000;
 const DAY_MS: Millis = 86_400_000;
 /// The titles played last are what the viewer will want first.
 pub const EXEMPT_TITLES: usize = 10;
 
+/// What is known that keeps licences from being asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Gate {
+    /// Those that are known.
+    pub servers: HashMap<ServerOrigin, Server>,
+    pub spread: Option<Spread>,
+    /// Contents that the app's server would refuse, and why.
+    pub refused: HashMap<String, Refusal>,
+    /// Accounts (`None`: of sessions without one) that the licence server wants to be signed in.
+    pub unauthorized: HashSet<Option<Box<str>>>,
+    pub budget: Budget,
+}
+
 /// Licences that nobody waits for begin later.
 #[derive(Debug, Clone)]
 pub struct Spread {
     pub until_ms: Millis,
     /// Contents that do not wait.
-    pub exempt: HashSet<std::sync::Arc<str>>,
+    pub exempt: HashSet<Arc<str>>,
 }
 
 /// Requests of this install in the hour under way.
@@ -60,12 +74,12 @@ pub fn held_back_until(session: &SessionSummary, scope: &Scope) -> Option<Millis
     let (day, requests) = session.requests;
     let today = day_of(scope.now);
     let of_session = (day == today && requests >= scope.requests_per_day).then_some((today + 1) * DAY_MS);
-    of_session.max(scope.budget.exhausted_until(scope.now, scope.requests_per_hour))
+    of_session.max(scope.gate.budget.exhausted_until(scope.now, scope.requests_per_hour))
 }
 
 /// Until when its server is left alone, with all its titles, and why.
 pub fn server_closed(session: &SessionSummary, scope: &Scope, wanted: bool) -> Option<(Millis, Reason)> {
-    let server = scope.servers.get(&session.server)?;
+    let server = scope.gate.servers.get(&session.server)?;
     let until = server.closed_until(scope.now, scope.longest_wait_ms, wanted)?;
     Some((until, if server.throttles > 0 { Reason::Throttled } else { Reason::Unreachable }))
 }
@@ -75,6 +89,6 @@ pub fn closed_until(session: &SessionSummary, scope: &Scope, wanted: bool) -> Op
     let server = server_closed(session, scope, wanted).map(|(until, _)| until);
     let is_spread =
         |spread: &&Spread| !wanted && spread.until_ms > scope.now && !spread.exempt.contains(&session.content_id);
-    let spread = scope.spread.as_deref().filter(is_spread).map(|spread| spread.until_ms);
+    let spread = scope.gate.spread.as_ref().filter(is_spread).map(|spread| spread.until_ms);
     server.max(spread).max(held_back_until(session, scope))
 }

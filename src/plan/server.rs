@@ -24,6 +24,9 @@ const BREAKER_FAILURES: u32 = 5;
 /// What was learnt of a server is forgotten after this long without a request.
 const FORGET_MS: Millis = 86_400_000;
 
+/// A clock that goes back by more was set.
+const CLOCK_SET_MS: Millis = 60_000;
+
 /// What became of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -37,11 +40,12 @@ pub enum Answer {
 
 impl Server {
     pub fn new(origin: ServerOrigin, policy: &Policy, now: Millis) -> Self {
+        let rate_per_s = policy.license_rate_per_s.min(policy.license_rate_max_per_s);
         Self {
             origin,
-            rate_per_s: policy.license_rate_per_s.min(policy.license_rate_max_per_s),
+            rate_per_s,
             ceiling_per_s: None,
-            tokens: policy.license_rate_per_s.min(policy.license_rate_max_per_s),
+            tokens: (rate_per_s * BURST_S.0).max(1.0),
             at_ms: now,
             not_before_ms: None,
             asked_until_ms: None,
@@ -166,10 +170,14 @@ impl Server {
         self.rate_per_s.clamp(MIN_RATE_PER_S, policy.license_rate_max_per_s)
     }
 
-    /// A clock that was set back brings no tokens, and one that jumped ahead no more than a burst.
+    /// A clock that was set brings a burst and no more: what it said before is worth nothing.
     fn tokens_at(&self, now: Millis, policy: &Policy) -> f64 {
         let rate = self.rate(policy);
-        let elapsed_s = (now - self.at_ms).clamp(0, 3_600_000) as f64 / 1000.0;
+        let elapsed_ms = now - self.at_ms;
+        if elapsed_ms < -CLOCK_SET_MS {
+            return self.burst(policy);
+        }
+        let elapsed_s = elapsed_ms.clamp(0, 3_600_000) as f64 / 1000.0;
         (self.tokens + elapsed_s * rate).min(self.burst(policy))
     }
 

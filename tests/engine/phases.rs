@@ -27,7 +27,7 @@ async fn licences_are_asked_for_a_few_at_a_time_by_one_writer() {
     let limit = usize::try_from(app.engine.policy().license_concurrency).expect("a small number");
     assert_eq!(
         (license.tasks.len(), license.concurrency),
-        (10, limit),
+        (5, limit),
         "a server that is not known yet is asked slowly"
     );
     assert_eq!(license.task_timeout_ms, app.engine.policy().license_timeout_ms);

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::fixtures::{NOW, key, lane, summary};
 use crate::lifecycle::{Context, Event, Judgement, transition};
-use crate::model::{Connectivity, Mode, Policy, Proof, Reason, Refusal, Standing};
+use crate::model::{Connectivity, Policy, Proof, Reason, Refusal, Standing};
 use crate::plan::{Scope, is_trusted};
 
 #[derive(Debug, Clone)]
@@ -101,18 +101,7 @@ proptest! {
                 }
             }
             let facts = crate::plan::LaneFacts { cdm_observed, ..lane(generation) };
-            let scope = Scope {
-                now, launch, connectivity: Connectivity::Online, mode: Mode::Repair, relicense_expired: true,
-                longest_wait_ms: policy.backoff_max_ms,
-                account: crate::plan::Account::Any,
-        servers: std::sync::Arc::default(),
-        spread: None,
-        refused: std::sync::Arc::default(),
-        unauthorized: std::sync::Arc::default(),
-        budget: crate::plan::Budget::default(),
-        requests_per_day: 24,
-        requests_per_hour: 5_000,
-            };
+            let scope = Scope { connectivity: Connectivity::Online, ..Scope::of(&policy, now, launch) };
             if is_trusted(&summary(&standing), &facts, &scope) {
                 prop_assert_eq!(proven_in, Some(generation), "{:?}", standing);
             }

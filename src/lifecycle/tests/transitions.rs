@@ -2,7 +2,7 @@
 
 use super::fixtures::{NOW, RUN, checked, cx, lane, standing, summary};
 use crate::lifecycle::{Context, Event, Judgement, transition};
-use crate::model::{Connectivity, Mode, Policy, Reason, Standing, State, Strike};
+use crate::model::{Connectivity, Policy, Reason, Standing, State, Strike};
 use crate::plan::{Due, Scope, Urge, Work, due};
 
 fn after(from: &Standing, event: &Event, cx: Context<'_>) -> Standing {
@@ -14,22 +14,7 @@ fn delayed(reason: Reason, retry_after_ms: Option<i64>) -> Event {
 }
 
 fn scope(now: i64) -> Scope {
-    Scope {
-        now,
-        launch: 7,
-        connectivity: Connectivity::Online,
-        mode: Mode::Repair,
-        relicense_expired: true,
-        longest_wait_ms: Policy::default().backoff_max_ms,
-        account: crate::plan::Account::Any,
-        servers: std::sync::Arc::default(),
-        spread: None,
-        refused: std::sync::Arc::default(),
-        unauthorized: std::sync::Arc::default(),
-        budget: crate::plan::Budget::default(),
-        requests_per_day: 24,
-        requests_per_hour: 5_000,
-    }
+    Scope { connectivity: Connectivity::Online, ..Scope::of(&Policy::default(), now, 7) }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::clock::Millis;
 use crate::model::{
-    Capability, Connectivity, LaneKey, Mode, PendingSummary, Proof, Reason, SessionSummary, Stage, Standing, State,
+    Capability, Connectivity, LaneKey, PendingSummary, Policy, Proof, Reason, SessionSummary, Stage, Standing, State,
 };
 use crate::plan::{LaneFacts, Scope};
 
@@ -12,22 +12,7 @@ pub const LAUNCH: i64 = 9;
 pub const GENERATION: i64 = 4;
 
 pub fn scope() -> Scope {
-    Scope {
-        now: NOW,
-        launch: LAUNCH,
-        connectivity: Connectivity::Unknown,
-        mode: Mode::Repair,
-        relicense_expired: true,
-        longest_wait_ms: crate::model::Policy::default().backoff_max_ms,
-        account: crate::plan::Account::Any,
-        servers: std::sync::Arc::default(),
-        spread: None,
-        refused: std::sync::Arc::default(),
-        unauthorized: std::sync::Arc::default(),
-        budget: crate::plan::Budget::default(),
-        requests_per_day: 24,
-        requests_per_hour: 5_000,
-    }
+    Scope::of(&Policy::default(), NOW, LAUNCH)
 }
 
 pub fn offline() -> Scope {

@@ -112,7 +112,8 @@ proptest! {
     /// Whatever happens, and wherever clocks are set to: no wait is longer than the longest, and a request may begin after it.
     #[test]
     fn no_server_is_left_alone_for_ever(
-        steps in proptest::collection::vec((0..4u8, -100_000_000i64..100_000_000, proptest::option::of(0..i64::MAX / 2), 0.0..=1.0f64), 0..40)
+        steps in proptest::collection::vec((0..4u8, -100_000_000i64..100_000_000, proptest::option::of(0..i64::MAX / 2), 0.0..=1.0f64), 0..40),
+        clock_set_by_ms in -200_000_000_000i64..200_000_000_000,
     ) {
         let policy = Policy::default();
         let mut server = server(&policy);
@@ -130,5 +131,9 @@ proptest! {
             prop_assert!(server.rate_per_s <= policy.license_rate_max_per_s && server.rate_per_s > 0.0);
         }
         prop_assert!(server.may_begin(server.next_at(now, &policy, false), &policy, false) > 0);
+        let now = now + clock_set_by_ms;
+        let next_at = server.next_at(now, &policy, false);
+        prop_assert!(next_at <= now + policy.backoff_max_ms + 3_600_000);
+        prop_assert!(server.may_begin(next_at, &policy, false) > 0);
     }
 }
