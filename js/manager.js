@@ -1,10 +1,13 @@
 'use strict';
 
 const { EventEmitter } = require('node:events');
+const { Announcer } = require('./announcer');
 const check = require('./arguments');
 const { OfflineSessionsError } = require('./errors');
 const { createAcquireLicense } = require('./license-request');
 const { call, loadNative } = require('./native');
+const { refusedByServer } = require('./preflight');
+const { StoreCalls } = require('./store-calls');
 const { WorkLoop } = require('./work-loop');
 
 /**
@@ -30,9 +33,9 @@ const { WorkLoop } = require('./work-loop');
 
 const MAX_TIMEOUT_MS = 86_400_000;
 const MAX_LOCK_WAIT_MS = 600_000;
+/** A window that does not list what the player has keeps nothing else waiting for longer. */
+const INVENTORY_TIMEOUT_MS = 60_000;
 const DRIVER_METHODS = /** @type {const} */ (['probe', 'plantWitness', 'check', 'license', 'adopt', 'release']);
-/** Why a licence server refuses. */
-const REFUSALS = ['auth', 'geo', 'entitlement', 'offline-not-allowed', 'device-limit', 'concurrency', 'revoked'];
 const OPTIONS = ['directory', 'platform', 'policy', 'acquireLicense', 'classifyRefusal', 'adopt', 'knowledge', 'preflight', 'lockWaitMs'];
 
 /**
@@ -48,16 +51,14 @@ class OfflineSessions extends EventEmitter {
   static #open = new Set();
 
   #native;
+  #calls;
+  #announcer;
   #loop;
   #policy;
   /** @type {import('./types').PreflightHook | undefined} */
   #preflight;
   /** @type {(lane: Lane) => SessionDriver | null} */
   #driverFor = () => null;
-  /** Contents that were announced as ready and have stayed so. @type {Set<string>} */
-  #ready = new Set();
-  /** @type {Promise<boolean> | undefined} */
-  #recovering;
   /** @type {Promise<void> | undefined} */
   #closing;
   /** @type {LaunchReport} */
@@ -104,17 +105,22 @@ class OfflineSessions extends EventEmitter {
     this.#native = native;
     this.#launch = JSON.parse(native.launch);
     this.#policy = JSON.parse(native.policy);
+    const emit = /** @type {(event: any, value: any) => void} */ ((event, value) => this.emit(event, value));
+    const announcer = new Announcer(emit, (contentId) => (this.#closing ? null : this.verdict(contentId)));
+    const warn = (/** @type {unknown} */ error) => announcer.tell('warning', error);
+    this.#announcer = announcer;
+    this.#calls = new StoreCalls(native, () => announcer.forget(), warn);
     this.#loop = new WorkLoop(native, {
       ...hooks,
       driverFor: (lane) => this.#driverFor(lane),
-      changed: (sessions) => this.#announce(sessions),
-      warn: (error) => this.#tell('warning', error),
-      recover: () => this.#recover(),
+      changed: (sessions) => announcer.changed(sessions),
+      warn,
+      recover: () => this.#calls.recover(),
     }, {
-      progress: (progress) => this.#tell('progress', progress),
+      progress: (progress) => announcer.tell('progress', progress),
       finished: (report) => {
         native.copy();
-        this.#tell('run-finished', report);
+        announcer.tell('run-finished', report);
       },
     });
   }
@@ -131,8 +137,8 @@ class OfflineSessions extends EventEmitter {
    */
   async updatePlatform(platform) {
     const json = check.toJson('platform', () => check.object('platform', platform));
-    this.#launch = JSON.parse(await this.#call((native) => native.updatePlatform(json)));
-    this.#ready.clear();
+    this.#launch = JSON.parse(await this.#calls.call((native) => native.updatePlatform(json)));
+    this.#announcer.forget();
     this.#loop.nudge();
     return this.#launch;
   }
@@ -167,7 +173,7 @@ class OfflineSessions extends EventEmitter {
   /** Forgets a content; its licences are released when there is a driver. @param {string} contentId @returns {Promise<void>} */
   async removeContent(contentId) {
     check.string('contentId', contentId);
-    await this.#call((native) => native.removeContent(contentId));
+    await this.#calls.call((native) => native.removeContent(contentId));
     this.#loop.nudge();
   }
 
@@ -179,7 +185,8 @@ class OfflineSessions extends EventEmitter {
    * than 3) of the contents: then nothing is removed, and the additions stand.
    *
    * @param {Lane} lane
-   * @param {import('./types').CatalogueEntry[]} catalogue all of the lane's contents; the ids of incomplete downloads are left alone
+   * @param {import('./types').CatalogueEntry[]} [catalogue] all of the lane's contents; the ids of incomplete downloads are left alone.
+   *   Default: what the lane's driver lists (`inventory`, of a ShakaDriver); rejects with what that rejects with, such as ERR_SHAKA_LAYOUT
    * @param {{ allowMassRemoval?: boolean }} [options] `allowMassRemoval`: that so much is missing is right
    * @returns {Promise<import('./types').ReconcileReport>}
    */
@@ -187,8 +194,9 @@ class OfflineSessions extends EventEmitter {
     const { allowMassRemoval } = check.options(options, ['allowMassRemoval']);
     const allowed = check.optionalBoolean('allowMassRemoval', allowMassRemoval) ?? false;
     const laneJson = check.toJson('lane', () => check.object('lane', lane));
-    const json = check.sessionsJson('catalogue', check.array('catalogue', catalogue));
-    const report = await this.#call((native) => native.reconcile(laneJson, json, JSON.stringify({ allowMassRemoval: allowed })));
+    const entries = catalogue === undefined ? await this.#inventory(JSON.parse(laneJson)) : check.array('catalogue', catalogue);
+    const json = check.sessionsJson('catalogue', entries);
+    const report = await this.#calls.call((native) => native.reconcile(laneJson, json, JSON.stringify({ allowMassRemoval: allowed })));
     this.#loop.nudge();
     return JSON.parse(report);
   }
@@ -200,12 +208,12 @@ class OfflineSessions extends EventEmitter {
    */
   verdict(contentId) {
     check.string('contentId', contentId);
-    return JSON.parse(this.#readNow(() => this.#native.verdict(contentId)));
+    return JSON.parse(this.#calls.callNow((native) => native.verdict(contentId)));
   }
 
   /** What would not play offline now: for a warning before quitting. @returns {Verdict[]} */
   unready() {
-    return JSON.parse(this.#readNow(() => this.#native.unready()));
+    return JSON.parse(this.#calls.callNow((native) => native.unready()));
   }
 
   /**
@@ -213,7 +221,7 @@ class OfflineSessions extends EventEmitter {
    * @param {SessionDriver | ((lane: Lane) => SessionDriver | null)} driver
    */
   useDriver(driver) {
-    this.#assertOpen();
+    this.#calls.assertOpen();
     if (typeof driver === 'function') {
       this.#driverFor = (lane) => {
         const found = driver(lane);
@@ -240,7 +248,7 @@ class OfflineSessions extends EventEmitter {
     const limit = check.optionalMs('timeoutMs', timeoutMs, MAX_TIMEOUT_MS) ?? this.#policy.ensurePlayableTimeoutMs;
     const abort = check.optionalSignal('signal', signal);
     if (abort?.aborted) throw new OfflineSessionsError('ERR_ABORTED', 'the signal was aborted', { cause: abort.reason });
-    await this.#call((native) => native.want(contentId));
+    await this.#calls.call((native) => native.want(contentId));
     if (abort?.aborted) {
       this.#loop.unwant(contentId);
       throw new OfflineSessionsError('ERR_ABORTED', 'the signal was aborted', { cause: abort.reason });
@@ -253,7 +261,7 @@ class OfflineSessions extends EventEmitter {
    * work. Rejects with ERR_ABORTED (what runs is called off unless others wait for it), ERR_CLOSED or a storage error.
    * @param {{ signal?: AbortSignal, onProgress?: (progress: Progress) => void, spread?: boolean }} [options] `spread`: nobody waits for this,
    *   so licences begin after a random delay of up to `policy.spreadMaxMs`, but for the ten titles played last: every install is at the
-   *   same after an update
+   *   same after an update. A later call without it ends the delay
    * @returns {Promise<RevalidationReport>}
    */
   async revalidate(options) {
@@ -261,13 +269,12 @@ class OfflineSessions extends EventEmitter {
     const abort = check.optionalSignal('signal', signal);
     const listener = check.optionalFunction('onProgress', onProgress);
     const isSpread = check.optionalBoolean('spread', spread) ?? false;
-    this.#assertOpen();
+    this.#calls.assertOpen();
     if (this.#preflight) {
-      const refused = await this.#refusedByServer();
-      this.#assertOpen();
-      call(() => this.#native.setRefused(JSON.stringify(refused)));
+      const refused = await this.#refused();
+      this.#calls.callNow((native) => native.setRefused(JSON.stringify(refused)));
     }
-    if (isSpread) await this.#call((native) => native.spread());
+    this.#native.spread(isSpread);
     return this.#loop.run((progress) => listener?.(progress), abort);
   }
 
@@ -280,7 +287,7 @@ class OfflineSessions extends EventEmitter {
     check.string('connectivity', connectivity);
     const { changedLocation } = check.options(options, ['changedLocation']);
     const moved = check.optionalBoolean('changedLocation', changedLocation) ?? false;
-    this.#assertOpen();
+    this.#calls.assertOpen();
     call(() => this.#native.setConnectivity(connectivity, moved));
     this.#loop.nudge();
   }
@@ -293,7 +300,7 @@ class OfflineSessions extends EventEmitter {
    */
   async setAccount(account) {
     const given = account === null ? undefined : check.string('account', account);
-    await this.#call(async (native) => native.setAccount(given));
+    await this.#calls.call(async (native) => native.setAccount(given));
     this.#loop.nudge();
   }
 
@@ -304,7 +311,7 @@ class OfflineSessions extends EventEmitter {
    * @returns {{ release(): void }} `release` may be called more than once
    */
   hold(hold) {
-    this.#assertOpen();
+    this.#calls.assertOpen();
     const json = check.toJson('hold', () => check.object('hold', hold));
     const id = call(() => this.#native.hold(json));
     this.#loop.nudge();
@@ -329,8 +336,8 @@ class OfflineSessions extends EventEmitter {
     const given = check.reading('report', () => ({ ...check.object('report', report) }));
     const error = given.error === undefined || given.error === null ? null : check.reading('error', () => String(given.error));
     const json = check.toJson('report', () => ({ ...check.sessionInput('report', given), error }));
-    const [verdict, sessions] = JSON.parse(await this.#call((native) => native.reportPlayback(contentId, json)));
-    this.#announce(sessions.map(check.withBytes));
+    const [verdict, sessions] = JSON.parse(await this.#calls.call((native) => native.reportPlayback(contentId, json)));
+    this.#announcer.changed(sessions.map(check.withBytes));
     this.#loop.nudge();
     return verdict;
   }
@@ -343,7 +350,7 @@ class OfflineSessions extends EventEmitter {
    */
   setPolicy(policy) {
     const json = check.toJson('policy', () => check.object('policy', policy));
-    this.#assertOpen();
+    this.#calls.assertOpen();
     this.#policy = JSON.parse(call(() => this.#native.setPolicy(json)));
     this.#loop.nudge();
     return { ...this.#policy };
@@ -358,48 +365,76 @@ class OfflineSessions extends EventEmitter {
    */
   async assessUpdate(target) {
     const json = check.toJson('target', () => check.object('target', target));
-    const refused = Object.keys(await this.#refusedByServer());
-    const assessment = JSON.parse(await this.#call((native) => native.assessUpdate(json, refused)));
-    this.#tell('update-assessed', assessment);
+    const refused = Object.keys(await this.#refused());
+    const assessment = JSON.parse(await this.#calls.call((native) => native.assessUpdate(json, refused)));
+    this.#announcer.tell('update-assessed', assessment);
     return assessment;
   }
 
   /**
-   * Before an update is installed: a copy of what is stored, if anything was written since the last one.
-   * @returns {Promise<{ copied: boolean }>}
+   * Before an update is installed, while the old CDM still works: a note of it (`launch.expected` of the next launch), then a copy of what
+   * is stored; what re-licensing needs is completed from the player's catalogue where a driver lists one; and due work is done, such as
+   * renewals ahead of those that opted in, if work was ever begun in this launch. The app may quit at any time meanwhile.
+   * @param {Partial<PlatformInfo>} [target] as of `assessUpdate`; without it nothing is noted
+   * @returns {Promise<{ copied: boolean, notRenewable: string[] }>} `copied`: something was written since the last copy; `notRenewable`:
+   *   contents of these catalogues that could not be licensed again
    */
-  async prepareForUpdate() {
-    return { copied: JSON.parse(await this.#call((native) => native.prepareForUpdate())) };
+  async prepareForUpdate(target) {
+    const json = target === undefined ? 'null' : check.toJson('target', () => check.object('target', target));
+    const prepare = async () => JSON.parse(await this.#calls.call((native) => native.prepareForUpdate(json)));
+    const copied = await prepare();
+    /** @type {string[]} */
+    const notRenewable = [];
+    for (const lane of /** @type {Lane[]} */ (JSON.parse(this.#native.lanes()))) {
+      if (!this.#driverFor(lane)?.inventory) continue;
+      try {
+        notRenewable.push(...(await this.reconcile(lane)).notRenewable);
+      } catch (error) {
+        if (/** @type {any} */ (error).code === 'ERR_CLOSED') throw error;
+        this.#announcer.tell('warning', error);
+      }
+    }
+    await this.#loop.runOn();
+    return { copied: await prepare() || copied, notRenewable };
   }
 
   /** @returns {Promise<Record<string, import('./types').Refusal>>} by content id */
-  async #refusedByServer() {
+  async #refused() {
     if (!this.#preflight) return {};
     try {
-      const refused = check.array('preflight', await this.#preflight(await this.list()));
-      return check.reading('preflight', () => Object.fromEntries(refused.map((one) => {
-        const { contentId, reason } = /** @type {any} */ (one);
-        if (!REFUSALS.includes(reason)) throw check.invalid('preflight.reason', `must be one of ${REFUSALS.join(', ')}`);
-        return [check.string('preflight.contentId', contentId), reason];
-      })));
+      return await refusedByServer(this.#preflight, await this.list());
     } catch (error) {
       // The app's server may not be there; then nobody knows.
-      this.#tell('warning', error);
+      this.#announcer.tell('warning', error);
       return {};
+    }
+  }
+
+  /** @param {Lane} lane @returns {Promise<import('./types').CatalogueEntry[]>} */
+  async #inventory(lane) {
+    check.string('lane.origin', lane.origin);
+    check.string('lane.keySystem', lane.keySystem);
+    const driver = this.#driverFor(lane);
+    if (!driver?.inventory) throw check.invalid('catalogue', 'must be given: this lane has no driver that lists what the player has');
+    try {
+      return /** @type {any[]} */ (check.array('inventory', await driver.inventory(lane, { signal: AbortSignal.timeout(INVENTORY_TIMEOUT_MS) })));
+    } catch (cause) {
+      if (cause instanceof OfflineSessionsError) throw cause;
+      throw new OfflineSessionsError('ERR_CALLBACK', 'the driver could not list what the player has', { cause });
     }
   }
 
   /** A content's waits are over, but for those that a server asked for: it is tried again. @param {string} contentId @returns {Promise<void>} */
   async retry(contentId) {
     check.string('contentId', contentId);
-    await this.#call((native) => native.retry(contentId));
+    await this.#calls.call((native) => native.retry(contentId));
     this.#loop.nudge();
   }
 
   /** Launches and what changed, newest first. @param {{ limit?: number }} [options] @returns {Promise<import('./types').Launch[]>} */
   async history(options = {}) {
     const json = check.toJson('options', () => check.object('options', options));
-    return JSON.parse(await this.#call((native) => native.history(json)));
+    return JSON.parse(await this.#calls.call((native) => native.history(json)));
   }
 
   /**
@@ -413,105 +448,25 @@ class OfflineSessions extends EventEmitter {
     const { account } = check.options(options, ['account']);
     const given = account === undefined ? undefined : check.string('account', account);
     if (given === undefined) this.#loop.callOff();
-    await this.#call((native) => native.erase(given));
-    this.#ready.clear();
+    await this.#calls.call((native) => native.erase(given));
+    this.#announcer.forget();
     this.#loop.nudge();
   }
 
   /** Ends all work and lets go of the directory. Idempotent; a run under way rejects with ERR_CLOSED. @returns {Promise<void>} */
   close() {
+    this.#calls.close();
     this.#closing ??= this.#loop.close()
       .then(async () => { await call(this.#native.close()); })
       .finally(() => OfflineSessions.#open.delete(this));
     return this.#closing;
   }
 
-  #assertOpen() {
-    if (this.#closing) throw new OfflineSessionsError('ERR_CLOSED', 'this store was closed');
-  }
-
-  /**
-   * @template T
-   * @param {(native: import('../native/binding').NativeEngine) => Promise<T>} work
-   * @returns {Promise<T>}
-   */
-  async #call(work) {
-    this.#assertOpen();
-    try {
-      return await call(() => work(this.#native));
-    } catch (error) {
-      if (!isDamage(error)) throw error;
-      await this.#recover();
-      return call(() => work(this.#native));
-    }
-  }
-
-  /** Exchanges a damaged database for what is left of it, and says so. @returns {Promise<boolean>} false: nothing was wrong with it */
-  #recover() {
-    this.#recovering ??= (async () => {
-      const recovered = JSON.parse(await call(this.#native.recover()));
-      if (!recovered) return false;
-      this.#ready.clear();
-      this.#tell('warning', new OfflineSessionsError('ERR_CORRUPT_DATABASE', 'the database was damaged and has been recovered', { recovered }));
-      return true;
-    })().finally(() => { this.#recovering = undefined; });
-    return this.#recovering;
-  }
-
-  /**
-   * One read that cannot wait for a recovery: the damage is told, and mended for the next one.
-   * @template T
-   * @param {() => T} read
-   * @returns {T}
-   */
-  #readNow(read) {
-    this.#assertOpen();
-    try {
-      return call(read);
-    } catch (error) {
-      if (isDamage(error)) this.#recover().catch((failure) => this.#tell('warning', failure));
-      throw error;
-    }
-  }
-
   /** @param {(native: import('../native/binding').NativeEngine) => Promise<string>} work @returns {Promise<StoredSession[]>} */
   async #sessions(work) {
-    return JSON.parse(await this.#call(work)).map(check.withBytes);
-  }
-
-  /** @param {StoredSession[]} sessions */
-  #announce(sessions) {
-    for (const session of sessions) this.#tell('session-changed', session);
-    for (const contentId of new Set(sessions.map((session) => session.contentId))) {
-      if (this.#closing) return;
-      const verdict = this.verdict(contentId);
-      if (verdict.playable !== 'offline') {
-        this.#ready.delete(contentId);
-        if (verdict.state === 'blocked') this.#tell('content-blocked', verdict);
-      } else if (!this.#ready.has(contentId)) {
-        // Once, though several of its sessions may be recorded in one commit.
-        this.#ready.add(contentId);
-        this.#tell('content-ready', verdict);
-      }
-    }
-  }
-
-  /**
-   * A listener that throws is the app's fault and must not stop the work: it surfaces as an uncaught exception.
-   * @param {any} event
-   * @param {any} value
-   */
-  #tell(event, value) {
-    try {
-      this.emit(event, value);
-    } catch (error) {
-      process.nextTick(() => { throw error; });
-    }
+    return JSON.parse(await this.#calls.call(work)).map(check.withBytes);
   }
 }
-
-/** @param {unknown} error */
-const isDamage = (error) => error instanceof OfflineSessionsError && error.code === 'ERR_CORRUPT_DATABASE';
 
 /** @param {SessionDriver} driver @returns {SessionDriver} */
 function assertDriver(driver) {

@@ -153,8 +153,13 @@
  * @property {number} launchId
  * @property {boolean} firstRun
  * @property {Change[]} changes
+ * @property {ExpectedUpdate | null} expected the update that the launch before this one prepared for; null: none was announced
  * @property {number} suspects active sessions that are not proven in their lane's current generation
  * @property {Recovered | null} recovered what was regained from a damaged database; null: nothing was damaged
+ *
+ * @typedef {object} ExpectedUpdate
+ * @property {number} atMs
+ * @property {Partial<PlatformInfo>} target what was known of it
  *
  * @typedef {object} Recovered
  * @property {string[]} damagedFiles what was set aside in the store's folder, by name; it stays there for 90 days, or until `erase()`
@@ -167,6 +172,7 @@
  * @property {number} atMs
  * @property {Record<string, unknown>} platform
  * @property {Change[]} changes
+ * @property {ExpectedUpdate | null} expected the update that was prepared for in it
  * @property {Evidence[]} evidence what the changes of each lane's binding have done, as far as sessions have been checked since
  *
  * @typedef {object} Evidence

@@ -109,6 +109,11 @@ class WorkLoop {
     return this.#wait(signal, (resolve) => ({ progress: onProgress, finished: resolve }));
   }
 
+  /** Does what is due, if work was ever begun: nothing is begun by this. @returns {Promise<unknown>} when nothing can run now */
+  runOn() {
+    return this.#started ? this.run(() => {}, undefined) : Promise.resolve();
+  }
+
   /**
    * Works until nothing more can be done for a content now, or `timeoutMs` is over; then gives `answer()`.
    * @param {string} contentId

@@ -1,6 +1,6 @@
 'use strict';
 
-const { EventEmitter } = require('node:events');
+const { EventEmitter, once } = require('node:events');
 const { statSync } = require('node:fs');
 const path = require('node:path');
 const { OfflineSessions } = require('../..');
@@ -12,6 +12,7 @@ const { PLATFORM } = require('../helpers/store.js');
 
 const app = useElectronApp();
 const BRIDGE = require.resolve('../../dist/bridge.js');
+const SHAKA_WORKER = require.resolve('../../dist/shaka-worker.js');
 const ID = 'oimompecagnajdejgnnjijobebaeigek';
 const PLACE = { ...CLEARKEY, keySystem: 'com.widevine.alpha' };
 const FAKED = { doNotFake: ['Date', 'hrtime', 'nextTick', 'performance', 'queueMicrotask', 'setImmediate', 'clearImmediate'] };
@@ -59,6 +60,48 @@ describe('one call', () => {
     expect(titles(12).filter((title) => !app.plays(title))).toEqual([]);
     expect(app.billed()).toHaveLength(12);
     expect(statSync(path.join(app.directory, 'offline-sessions', 'offline-sessions.sqlite3')).isFile()).toBe(true);
+  });
+
+  test('begins by itself after a change: checks at once, licences after a random delay that the app\'s own revalidate() ends', async () => {
+    await attach();
+    await app.store(12);
+    app.cdm.breakSalts();
+    await relaunch();
+    await turn();
+    expect([app.offline.launch.changes, app.cdm.counts.probes]).toEqual([[], 0]);
+    const after = await relaunch({ process: process39, policy: { spreadMaxMs: 86_400_000 } });
+    const [report] = await once(after, 'run-finished');
+    expect(report).toMatchObject({ lost: 12, licensed: 0, deferred: 12 });
+    expect(await after.revalidate()).toMatchObject({ licensed: 12, deferred: 0 });
+    expect(after.unready()).toEqual([]);
+  });
+
+  test('takes up what the player of a lane has stored: in the first launch, and after a change', async () => {
+    const { initData, keyIds, sessionId } = (app.download('shaka', [keyId(1)]));
+    const inventory = jest.fn(async () => [{ contentId: 'shaka', sessionIds: [sessionId], keyIds, initDataType: 'keyids', initData }]);
+    app.inventory = inventory;
+    const lanes = [{ ...PLACE, player: 'shaka' }];
+    const first = await attach({ lanes });
+    await once(first, 'run-finished');
+    expect(first.verdict('shaka')).toMatchObject({ playable: 'offline', state: 'proven' });
+    await relaunch({ lanes });
+    await turn();
+    expect(inventory).toHaveBeenCalledTimes(1);
+    const after = await relaunch({ lanes, process: process39 });
+    await once(after, 'run-finished');
+    expect(inventory).toHaveBeenCalledTimes(2);
+    expect(after.verdict('shaka')).toMatchObject({ playable: 'offline' });
+    expect(app.electron.contents.at(-1).preferences.preload).toBe(SHAKA_WORKER);
+  });
+
+  test('is told of a player whose catalogue cannot be listed, and repairs all the same', async () => {
+    await attach();
+    await app.store(1);
+    app.cdm.breakSalts();
+    app.inventory = async () => { throw Object.assign(new Error('version 6'), { code: 'ERR_SHAKA_LAYOUT' }); };
+    const after = await relaunch({ process: process39, lanes: [{ ...PLACE, player: 'shaka' }] });
+    expect(await after.ensurePlayable('title 1')).toMatchObject({ playable: 'offline' });
+    expect(takeWarnings()).toEqual(['ERR_SHAKA_LAYOUT']);
   });
 
   test('hands the app\'s hooks and policy on', async () => {
@@ -138,6 +181,7 @@ describe('one call', () => {
     ['lanes[1].keySystem', { lanes: [PLACE, { ...PLACE, keySystem: 1 }] }],
     ['lanes[0].partition', { lanes: [{ ...PLACE, partition: 1 }] }],
     ['lanes[0].pageUrl', { lanes: [{ ...PLACE, pageUrl: undefined }] }],
+    ['lanes[0].player', { lanes: [{ ...PLACE, player: 'hls' }] }],
     ['lanes[0].pageUrl', { lanes: [{ ...PLACE, pageUrl: 'blank.html' }] }],
     ['lanes[0].pageUrl', { lanes: [{ ...PLACE, pageUrl: 'https://bundle/blank.html' }] }],
     ['lanes[0].pageUrl', { lanes: [{ ...PLACE, contents: () => null }] }],
@@ -274,7 +318,7 @@ describe('the updater', () => {
     autoUpdater.emit('update-downloaded', STRANDING);
     await turn();
     // Nothing has changed since it was closed last.
-    expect(await prepared.mock.results[0].value).toEqual({ copied: false });
+    expect(await prepared.mock.results[0].value).toEqual({ copied: false, notRenewable: [] });
     app.electron.app.quit();
     expect(app.electron.app.exited).toBe(true);
     expect(autoUpdater.eventNames()).toEqual([]);

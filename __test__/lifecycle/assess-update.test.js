@@ -1,6 +1,6 @@
 'use strict';
 
-const { useApp, keyId, UPDATED } = require('../helpers/offline-app.js');
+const { useApp, keyId, initDataOf, UPDATED } = require('../helpers/offline-app.js');
 const { failure } = require('../helpers/failure.js');
 const { PLATFORM } = require('../helpers/store.js');
 
@@ -90,10 +90,60 @@ test('a preflight that fails is told, and hides nothing', async () => {
   expect(app.warnings.splice(0)).toMatchObject([{ message: 'backend down' }]);
 });
 
-test('before an update there is a copy; one that is as new is not made again', async () => {
-  const offline = await stored();
-  expect(await offline.prepareForUpdate()).toEqual({ copied: true });
-  expect(await offline.prepareForUpdate()).toEqual({ copied: false });
+describe('before an update is installed', () => {
+  test('there is a copy; one that is as new is not made again', async () => {
+    const offline = await stored();
+    expect(await offline.prepareForUpdate()).toEqual({ copied: true, notRenewable: [] });
+    expect(await offline.prepareForUpdate()).toEqual({ copied: false, notRenewable: [] });
+  });
+
+  test('it is noted: the next launch tells what was expected, and one that was never announced is found as well', async () => {
+    const offline = await stored();
+    const before = Date.now();
+    await offline.prepareForUpdate({ app: '2.0.0', electron: UPDATED.electron, machine: 'my machine' });
+    const updated = await app.relaunch({ platform: { ...platform, ...UPDATED, app: '2.0.0' } });
+    const { expected, changes } = updated.launch;
+    expect(Object.entries(expected.target).filter(([, value]) => value !== null)).toEqual([['app', '2.0.0'], ['electron', UPDATED.electron]]);
+    expect(expected.atMs).toBeGreaterThanOrEqual(before);
+    expect(changes.map(({ component }) => component)).toEqual(['app', 'electron']);
+    const back = await app.relaunch({ platform });
+    expect(back.launch).toMatchObject({ expected: null, changes: [{ component: 'app' }, { component: 'electron' }] });
+    expect((await back.history()).map((launch) => launch.expected?.target.app)).toEqual([undefined, undefined, '2.0.0']);
+  });
+
+  test('what a new licence needs is completed from what the driver lists', async () => {
+    const offline = await stored();
+    await offline.put(app.download('bare', [keyId(9)], { initData: null, initDataType: null }));
+    await offline.put(app.download('bare too', [keyId(8)], { initData: null, initDataType: null }));
+    const inventory = async () => (await offline.list()).map(({ contentId, sessionId, keyIds, initDataType, initData }) => (
+      { contentId, sessionIds: [sessionId], keyIds, ...(contentId === 'bare' ? { initDataType: 'keyids', initData: initDataOf(keyIds) } : { initDataType, initData }) }));
+    offline.useDriver({ ...app.driver(), inventory });
+    expect(await offline.prepareForUpdate()).toEqual({ copied: true, notRenewable: ['bare too'] });
+    const updated = await offline.assessUpdate({ electron: UPDATED.electron });
+    expect(updated.notRenewable).toEqual(['bare too']);
+  });
+
+  test('a catalogue that cannot be listed is told, and stops nothing', async () => {
+    const offline = await stored();
+    const layout = Object.assign(new Error('version 6'), { code: 'ERR_SHAKA_LAYOUT' });
+    offline.useDriver({ ...app.driver(), inventory: async () => { throw layout; } });
+    expect(await offline.prepareForUpdate()).toEqual({ copied: true, notRenewable: [] });
+    expect(app.warnings.splice(0)).toMatchObject([{ code: 'ERR_CALLBACK', cause: layout }]);
+  });
+
+  test('renewals that are due are made where sessions have opted in, if work was ever begun', async () => {
+    await app.open({ platform });
+    const expiring = (contentId, key, rules) => app.download(contentId, [keyId(key)], { rules, expiration: Date.now() + 3_600_000 });
+    const { offline } = app;
+    await offline.put(expiring('opted in', 1, { renewAheadMs: 2 * 3_600_000 }));
+    await offline.put(expiring('not', 2));
+    await offline.prepareForUpdate();
+    expect(app.server.requests).toBe(0);
+    await offline.ensurePlayable('not');
+    await offline.prepareForUpdate();
+    expect(app.server.requests).toBe(1);
+    expect((await app.session('opted in')).sessionId).not.toBe((await app.session('not')).sessionId);
+  });
 });
 
 test.each([

@@ -29,9 +29,11 @@ describe('licences that nobody waits for', () => {
     expect(app.server.requests).toBe(11);
   });
 
-  test('are those of a run that the addon began: an app\'s own does not wait', async () => {
+  test('are those of a run that the addon began: an app\'s own does not wait, and ends the delay of one before it', async () => {
     const offline = await app.updateThatBroke(14, spread);
+    const begun = offline.revalidate({ spread: true });
     expect(await offline.revalidate()).toMatchObject({ licensed: 14, deferred: 0 });
+    expect(await begun).toMatchObject({ licensed: 14, deferred: 0 });
   });
 });
 

@@ -112,8 +112,8 @@ class App {
     const offline = await OfflineSessions.open({ directory: this.database, platform: { app: this.installed, ...versions, cdms: CDMS } });
     this.#offline = offline;
     const { prepareForUpdate } = offline;
-    offline.prepareForUpdate = () => {
-      const prepared = prepareForUpdate.call(offline);
+    offline.prepareForUpdate = (target) => {
+      const prepared = prepareForUpdate.call(offline, target);
       this.prepared = prepared;
       return prepared;
     };

@@ -57,12 +57,13 @@ const { WorkerIpc, WorkerPage } = require('./worker-page');
  */
 
 const LOCK_WAIT_MS = 10_000;
-const LANE_FIELDS = ['origin', 'partition', 'keySystem', 'pageUrl', 'contents'];
+const LANE_FIELDS = ['origin', 'partition', 'keySystem', 'pageUrl', 'contents', 'player'];
 
 /**
  * Everything that an Electron app needs, in one call: opens the store for what this launch runs on, does the EME of its lanes in pages
- * that nobody sees, answers the app's own pages, hears of sleep, network and late CDMs, and closes with the app. Nothing is checked or licensed
- * before `revalidate()` or `ensurePlayable()`. What fails later is a `warning` of the OfflineSessions; a page that cannot be used is
+ * that nobody sees, answers the app's own pages, hears of sleep, network and late CDMs, and closes with the app. When something has changed
+ * since the last launch it begins at once: lanes with a `player` are reconciled with what that has stored, as they are in the first launch of
+ * all, and what is stored is checked; licences follow after a random delay, as `revalidate({ spread: true })` has it. Otherwise nothing is checked or licensed before `revalidate()` or `ensurePlayable()`. What fails later is a `warning` of the OfflineSessions; a page that cannot be used is
  * one with ERR_WORKER_PAGE.
  *
  * With `--offline-sessions-repair` on the command line it does not resolve: it repairs, reports and quits the app, so windows that are opened
@@ -115,6 +116,12 @@ async function attach(options, updater) {
   /** @param {any} error */
   const warn = (error) => { if (error?.code !== 'ERR_CLOSED') offline.emit('warning', error); };
   travel.warn = warn;
+  const plainLanes = lanes.map(({ origin, partition, keySystem }) => ({ origin, partition, keySystem }));
+  const begin = async () => {
+    const listed = plainLanes.filter((_, at) => lanes[at]?.player);
+    await Promise.all(listed.map((lane) => offline.reconcile(lane).catch(warn)));
+    await offline.revalidate({ spread: true }).catch(warn);
+  };
   /** @type {(() => void)[]} */
   const stops = [() => travel.close()];
   if (updater) stops.push(updater.stop);
@@ -127,12 +134,13 @@ async function attach(options, updater) {
     return close.call(offline).finally(closeWindows);
   };
   try {
-    const plainLanes = lanes.map(({ origin, partition, keySystem }) => ({ origin, partition, keySystem }));
     stops.push(serveIpc(offline, { ipcMain, allowedOrigins, lanes: plainLanes }));
-    stops.push(watchCdm(offline, options, platform.cdms?.[0]?.version ?? null, warn));
+    stops.push(watchCdm(offline, options, platform.cdms?.[0]?.version ?? null, begin, warn));
     stops.push(watchConnectivity(offline, options));
     stops.push(watchQuit(offline, app, repairs ? undefined : confirmQuit, warn));
     closeWindows = driveWindows(offline, options, lanes);
+    const { changes, firstRun } = offline.launch;
+    if ((changes.length > 0 || firstRun) && !repairs) begin();
   } catch (error) {
     await offline.close();
     throw error;
@@ -155,7 +163,8 @@ function driveWindows(offline, electron, lanes) {
   const windows = new HiddenWindows(electron, closePages);
   const ipc = new WorkerIpc(electron.ipcMain);
   for (const lane of lanes) {
-    if (!drivers.has(placeKey(lane))) drivers.set(placeKey(lane), new WindowDriver(() => new WorkerPage(lane, windows, ipc)));
+    if (drivers.has(placeKey(lane))) continue;
+    drivers.set(placeKey(lane), new WindowDriver(() => new WorkerPage(lane, windows, ipc), { lists: lane.player !== undefined }));
   }
   offline.useDriver((lane) => drivers.get(placeKey(lane)) ?? null);
   return () => {
@@ -182,12 +191,13 @@ function lanesOf(given) {
   if (lanes.length === 0) throw check.invalid('lanes', 'must name at least one');
   return lanes.map((lane, at) => {
     const field = (/** @type {string} */ name) => `lanes[${at}].${name}`;
-    const { origin, partition, keySystem, pageUrl, contents, ...others } = check.object(`lanes[${at}]`, lane);
+    const { origin, partition, keySystem, pageUrl, contents, player, ...others } = check.object(`lanes[${at}]`, lane);
     const [unknown] = Object.keys(others);
     if (unknown !== undefined) throw check.invalid(field(unknown), `is none of ${LANE_FIELDS.join(', ')}`);
     check.string(field('origin'), origin);
     check.string(field('keySystem'), keySystem);
     if (partition !== undefined && partition !== null) check.string(field('partition'), partition);
+    if (player !== undefined && player !== 'shaka') throw check.invalid(field('player'), 'must be shaka');
     const own = check.optionalFunction(field('contents'), contents);
     if (!own && originOf(check.string(field('pageUrl'), pageUrl)) !== origin) {
       throw check.invalid(field('pageUrl'), `must be a page of the origin ${origin}`);

@@ -8,7 +8,7 @@ const check = require('../arguments');
  *
  * @typedef {object} Assessor what of OfflineSessions is used
  * @property {(target: Partial<import('../types').PlatformInfo>) => Promise<UpdateAssessment>} assessUpdate emits `update-assessed`
- * @property {() => Promise<unknown>} prepareForUpdate
+ * @property {(target: Partial<import('../types').PlatformInfo>) => Promise<unknown>} prepareForUpdate
  * @property {(event: 'warning', error: unknown) => boolean} emit
  *
  * @typedef {object} UpdateInfo electron-updater's, of what is used
@@ -33,7 +33,7 @@ const HINTS = /** @type {const} */ (['electron', 'chromium', 'cdms']);
  * assessed, and downloaded when the advice is `install` or `confirmUpdate` says so; until then `autoInstallOnAppQuit` is false (in 7,
  * `autoInstallEvent` is `manual`), so that what the app downloads by itself is not installed either. Of a feed's `vendor` field the versions
  * are told. Electron's own autoUpdater downloads what it finds and has no such switches: there the advice is given and nothing held back.
- * Before a downloaded update is installed the store is copied. Quitting never waits for any of it.
+ * For a downloaded update the store is made ready (`prepareForUpdate`). Quitting never waits for any of it.
  *
  * What fails is a `warning` of the OfflineSessions, and the update is assessed anew when it is announced again. What fails in a
  * download, the updater itself tells.
@@ -93,23 +93,11 @@ function attachUpdater(offline, autoUpdater, options) {
     switches.updater.downloadUpdate().catch(() => {});
   };
 
-  /**
-   * A hint that cannot be read is no reason to know nothing of the update.
-   * @param {Assessor} store
-   * @param {UpdateInfo} info
-   */
-  const assess = async (store, { version, vendor }) => {
-    const hints = HINTS.flatMap((name) => (vendor?.[name] === undefined ? [] : [[name, vendor[name]]]));
-    try {
-      return await store.assessUpdate({ app: version, ...Object.fromEntries(hints) });
-    } catch (error) {
-      if (/** @type {any} */ (error)?.code !== 'ERR_INVALID_ARGUMENT' || hints.length === 0) throw error;
-      warn(store, error);
-      return store.assessUpdate({ app: version });
-    }
-  };
+  /** @param {Assessor} store @param {UpdateInfo} info */
+  const assess = (store, info) => withHints(info, (target) => store.assessUpdate(target), (error) => warn(store, error));
 
-  const onDownloaded = () => run((store) => store.prepareForUpdate());
+  /** @param {UpdateInfo} [info] electron-updater's; Electron's own autoUpdater gives more, and no version of its own kind */
+  const onDownloaded = (info) => run((store) => withHints(info, (target) => store.prepareForUpdate(target), () => {}));
 
   /** @param {(store: Assessor) => Promise<unknown>} work */
   const run = (work) => {
@@ -143,6 +131,25 @@ function attachUpdater(offline, autoUpdater, options) {
     },
     stop,
   };
+}
+
+/**
+ * A hint that cannot be read is no reason to know nothing of the update.
+ * @template T
+ * @param {Partial<UpdateInfo> | undefined} info
+ * @param {(target: Partial<import('../types').PlatformInfo>) => Promise<T>} work
+ * @param {(error: unknown) => void} refused
+ */
+async function withHints({ version, vendor } = {}, work, refused) {
+  const known = typeof version === 'string' ? { app: version } : {};
+  const hints = HINTS.flatMap((name) => (vendor?.[name] === undefined ? [] : [[name, vendor[name]]]));
+  try {
+    return await work({ ...known, ...Object.fromEntries(hints) });
+  } catch (error) {
+    if (/** @type {any} */ (error)?.code !== 'ERR_INVALID_ARGUMENT' || hints.length === 0) throw error;
+    refused(error);
+    return work(known);
+  }
 }
 
 /** @param {Assessor} store @param {unknown} error */

@@ -15,17 +15,20 @@ const ONLINE_CHECK_MS = 10_000;
  * @param {OfflineSessions} offline
  * @param {{ components?: import('./parts').Components, powerMonitor?: PowerMonitor }} electron
  * @param {string | null} known the version that the launch began with
+ * @param {() => void} changed called when it is not that of the launch before
  * @param {(error: unknown) => void} warn
  * @returns {() => void} ends it
  */
-function watchCdm(offline, { components, powerMonitor }, known, warn) {
+function watchCdm(offline, { components, powerMonitor }, known, changed, warn) {
   if (!components) return () => {};
   /** @param {import('./platform').Cdm} cdm */
   const tell = (cdm) => {
     // Not observed now says nothing against what was.
     if (ended || cdm.version === null || cdm.version === known) return;
     known = cdm.version;
-    offline.updatePlatform({ cdms: [cdm] }).catch(warn);
+    offline.updatePlatform({ cdms: [cdm] })
+      .then(({ changes }) => { if (changes.some(({ component }) => component === 'cdm')) changed(); })
+      .catch(warn);
   };
   const onResume = () => tell(widevineNow(components));
   let ended = false;

@@ -36,22 +36,27 @@ class WindowDriver {
   #page = null;
   /** By key system. @type {Map<string, Phase>} */
   #phases = new Map();
+  /** Lists of what the player has that are being made. */
+  #lists = 0;
   /** @type {NodeJS.Timeout | undefined} */
   #idle;
 
-  /** @param {() => WorkerPage} open */
-  constructor(open) {
+  /**
+   * @param {() => WorkerPage} open
+   * @param {{ lists?: boolean }} [options] `lists`: its pages list what the player has
+   */
+  constructor(open, { lists = false } = {}) {
     this.#open = open;
+    /** @type {SessionDriver['inventory']} */
+    this.inventory = lists ? (lane, context) => this.#inventory(lane, context) : undefined;
   }
 
   /** @type {NonNullable<SessionDriver['startPhase']>} */
   async startPhase(lane, name, configuration, context) {
-    clearTimeout(this.#idle);
     const phase = /** @type {Phase} */ ({ writes: WRITERS.includes(name), repeated: false, ended: new AbortController() });
     phase.begin = async (signal) => {
-      if (!this.#page || this.#page.isGone) this.#page = this.#open();
-      phase.current = this.#page;
-      const page = await this.#page.loaded;
+      phase.current = this.#opened();
+      const page = await phase.current.loaded;
       await page.driver.startPhase(lane, name, configuration, { ...context, ...(signal && { signal }) });
       return page;
     };
@@ -66,7 +71,7 @@ class WindowDriver {
     if (!phase) return;
     this.#phases.delete(lane.keySystem);
     phase.ended.abort(gone('The phase has ended.'));
-    if (this.#phases.size === 0) this.#rest();
+    this.#rest();
     const page = phase.current;
     const ended = page && driverOf(page)?.endPhase(lane, name).then(() => true);
     // It hangs, and the lock with it. Electron's 'unresponsive' comes of input, which such a page never has.
@@ -146,7 +151,26 @@ class WindowDriver {
     }
   }
 
+  /** @type {NonNullable<SessionDriver['inventory']>} */
+  async #inventory(lane, context) {
+    this.#lists += 1;
+    try {
+      const page = await this.#opened().loaded;
+      return await page.driver.inventory(lane, context);
+    } finally {
+      this.#lists -= 1;
+      this.#rest();
+    }
+  }
+
+  #opened() {
+    clearTimeout(this.#idle);
+    if (!this.#page || this.#page.isGone) this.#page = this.#open();
+    return this.#page;
+  }
+
   #rest() {
+    if (this.#phases.size > 0 || this.#lists > 0) return;
     clearTimeout(this.#idle);
     this.#idle = setTimeout(() => {
       if (this.#page?.mayClose() === false) this.#rest();

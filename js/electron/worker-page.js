@@ -12,12 +12,14 @@ const { isMainFrameOf, isSubframe, originOf } = require('./frames');
  * @property {string | null} [partition]
  * @property {string} [pageUrl] a blank page of that origin, there without a network; ours to load and to close
  * @property {() => WebContents | null | Promise<WebContents | null>} [contents] in its place a page of the app's own that has
- *   `electron-offline-sessions/worker` as its preload; it is neither navigated nor closed
+ *   `electron-offline-sessions/worker` (with Shaka Player `…/shaka-worker`) as its preload; it is neither navigated nor closed
+ * @property {'shaka'} [player] that new session ids are written into what Shaka Player has stored there, and contents are listed from it
  */
 
 /** Of js/preload/worker.mjs. */
 const CHANNEL = 'electron-offline-sessions:worker';
 const PRELOAD = require.resolve('../../dist/worker.js');
+const SHAKA_PRELOAD = require.resolve('../../dist/shaka-worker.js');
 
 /** Hands to each page what its worker has sent, and nothing that another frame or another origin says. */
 class WorkerIpc {
@@ -99,9 +101,10 @@ class WorkerPage {
 
   /** @param {string} pageUrl @param {import('./windows').HiddenWindows} windows */
   async #load(pageUrl, windows) {
-    const { partition } = this.#place;
+    const { partition, player } = this.#place;
+    const preload = player === 'shaka' ? SHAKA_PRELOAD : PRELOAD;
     const { contents, close, mayClose } = windows.open({
-      preload: PRELOAD, sandbox: true, contextIsolation: true, nodeIntegration: false, backgroundThrottling: false, ...(partition && { partition }),
+      preload, sandbox: true, contextIsolation: true, nodeIntegration: false, backgroundThrottling: false, ...(partition && { partition }),
     });
     this.#undo.push(close);
     this.mayClose = mayClose;

@@ -4,10 +4,15 @@ use super::Engine;
 use super::lane_state::LaneState;
 use super::memory::Memory;
 use crate::error::Result;
-use crate::model::{Mode, Playable, Reason, RowId, SessionSummary, Verdict, content_id};
+use crate::model::{LaneKey, Mode, Playable, Reason, RowId, SessionSummary, Verdict, content_id};
 use crate::plan::{self, Urge};
 
 impl Engine {
+    /// Those that have stored sessions, or had.
+    pub fn lanes(&self) -> Vec<LaneKey> {
+        self.memory().lanes.values().map(|state| state.lane.key.clone()).collect()
+    }
+
     /// May the renderer play this now? Until memory is filled this is one indexed read.
     pub fn verdict(&self, content: String) -> Result<Verdict> {
         let content = content_id(content)?;

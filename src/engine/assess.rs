@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::launch::merge;
 use super::{Engine, blocking};
 use crate::error::Result;
-use crate::model::PartialPlatform;
+use crate::model::{ExpectedUpdate, PartialPlatform};
 use crate::plan::{LaneStock, UpdateAssessment, assess_update, public_knowledge};
 use crate::store::Rows;
 
@@ -34,8 +34,15 @@ impl Engine {
         Ok(assess_update(&stock, &target, is_known, &knowledge, &refused, &memory.scope(&policy, now)))
     }
 
-    /// Before an update is installed: a copy of what is stored. False: the last one is as new.
-    pub async fn prepare_for_update(&self) -> Result<bool> {
+    /// Before an update is installed: a note of it for the next launch, and a copy of what is stored. False: the last one is as new.
+    pub async fn prepare_for_update(&self, target: Option<PartialPlatform>) -> Result<bool> {
+        if let Some(target) = target {
+            // Of a machine only a hash is kept, and an update does not change it.
+            let target = PartialPlatform { machine: None, ..target.check()? };
+            let expected = ExpectedUpdate { at_ms: self.clock.now_ms(), target };
+            let launch = self.memory().launch;
+            self.store.write(move |tx| tx.save_expected(launch, &expected)).await?;
+        }
         let store = std::sync::Arc::clone(&self.store);
         blocking(move || store.copy()).await?
     }

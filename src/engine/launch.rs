@@ -12,7 +12,8 @@ use super::{Engine, Place, blocking, lock};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::model::{
-    Cdm, Change, Debt, Lane, LaneId, Launch, LaunchId, Mode, PartialPlatform, PlatformInfo, Policy, Snapshot,
+    Cdm, Change, Debt, ExpectedUpdate, Lane, LaneId, Launch, LaunchId, Mode, PartialPlatform, PlatformInfo, Policy,
+    Snapshot,
 };
 use crate::plan::{self, Budget, Gate, Knowledge};
 use crate::probe::{self, Machine};
@@ -42,6 +43,8 @@ pub struct LaunchReport {
     /// No launch was recorded before this one.
     pub first_run: bool,
     pub changes: Vec<Change>,
+    /// The update that the launch before this one prepared for; null: none was announced.
+    pub expected: Option<ExpectedUpdate>,
     /// Active sessions that are not proven in their lane's current generation.
     pub suspects: i64,
     /// What was regained from a damaged database; null: nothing was damaged.
@@ -195,7 +198,9 @@ fn observe(tx: &mut Tx<'_>, launch: LaunchId, snapshot: &Snapshot, at_launch: bo
         let lane = observe_lane(tx, lane, launch, snapshot, at_launch)?;
         suspects += count_suspects(tx, &lane, snapshot, launch)?;
     }
-    Ok(LaunchReport { launch_id: launch, first_run: before.is_none(), changes, suspects, recovered: None })
+    let first_run = before.is_none();
+    let expected = before.and_then(|before| before.expected);
+    Ok(LaunchReport { launch_id: launch, first_run, changes, expected, suspects, recovered: None })
 }
 
 fn observe_lane(

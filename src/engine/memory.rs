@@ -260,6 +260,10 @@ impl Memory {
 
     pub fn filled(&mut self) {
         self.fresher = None;
+        if let Some(until_ms) = self.gate.spread.as_ref().map(|spread| spread.until_ms) {
+            // What was played last is known only now.
+            self.spread(Some(until_ms));
+        }
         for reason in std::mem::take(&mut self.retry_when_filled) {
             self.retry_blocked(reason);
         }

@@ -97,7 +97,12 @@ impl Memory {
     }
 
     /// Licences that nobody waits for begin at `until_ms`, but for those of the titles that were played last.
-    pub fn spread(&mut self, until_ms: Millis) {
+    pub fn spread(&mut self, until_ms: Option<Millis>) {
+        let spread = until_ms.map(|until_ms| Spread { until_ms, exempt: self.played_last() });
+        Arc::make_mut(&mut self.gate).spread = spread;
+    }
+
+    fn played_last(&self) -> HashSet<Arc<str>> {
         let mut played: Vec<(Millis, &Arc<str>)> = self
             .sessions
             .values()
@@ -111,6 +116,6 @@ impl Memory {
             }
             exempt.insert(Arc::clone(content));
         }
-        Arc::make_mut(&mut self.gate).spread = Some(Spread { until_ms, exempt });
+        exempt
     }
 }

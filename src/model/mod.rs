@@ -26,7 +26,7 @@ pub use outcome::{
     AdoptOutcome, CheckOutcome, KeyStatus, KeyStatuses, LicenseOutcome, ProbeOutcome, Refusal, Rejection,
     ReleaseOutcome,
 };
-pub use platform::{Cdm, Change, Evidence, Launch, OsInfo, PartialPlatform, PlatformInfo, Snapshot};
+pub use platform::{Cdm, Change, Evidence, ExpectedUpdate, Launch, OsInfo, PartialPlatform, PlatformInfo, Snapshot};
 pub use policy::{Mode, Policy};
 pub use server::{Server, ServerOrigin, server_origin};
 pub use session::{

@@ -90,7 +90,18 @@ pub struct Launch {
     pub at_ms: Millis,
     pub platform: Snapshot,
     pub changes: Vec<Change>,
+    /// The update that was prepared for in this launch, to be installed after it.
+    pub expected: Option<ExpectedUpdate>,
     pub evidence: Vec<Evidence>,
+}
+
+/// An update that was announced before it was installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExpectedUpdate {
+    pub at_ms: Millis,
+    /// As far as it was known.
+    pub target: PartialPlatform,
 }
 
 /// What one change of a lane's binding did to the sessions that had been proven before: as far as they have been checked since.

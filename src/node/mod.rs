@@ -71,11 +71,16 @@ impl NativeEngine {
         Ok(())
     }
 
-    /// Licences that nobody waits for begin after a random delay.
-    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
-    pub fn spread<'env>(&self, env: &'env Env) -> Reply<'env> {
-        let engine = Arc::clone(&self.engine);
-        promise(env, async move { engine.spread().await })
+    /// JSON of the lanes that are known.
+    #[napi(catch_unwind)]
+    pub fn lanes(&self) -> napi::Result<String> {
+        reply(Ok(self.engine.lanes()))
+    }
+
+    /// Whether licences that nobody waits for begin after a random delay.
+    #[napi(catch_unwind)]
+    pub fn spread(&self, spread: bool) {
+        self.engine.spread(spread);
     }
 
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]
@@ -98,9 +103,9 @@ impl NativeEngine {
     }
 
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]
-    pub fn prepare_for_update<'env>(&self, env: &'env Env) -> Reply<'env> {
+    pub fn prepare_for_update<'env>(&self, env: &'env Env, target: String) -> Reply<'env> {
         let engine = Arc::clone(&self.engine);
-        promise(env, async move { engine.prepare_for_update().await })
+        promise(env, async move { engine.prepare_for_update(parse_json(&target)?).await })
     }
 
     #[napi(catch_unwind, ts_return_type = "Promise<string>")]

@@ -41,6 +41,11 @@ pub fn json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> Sql<T> {
     serde_json::from_str(&text).map_err(|_| damaged(column))
 }
 
+pub fn optional_json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> Sql<Option<T>> {
+    let text: Option<String> = row.get(column)?;
+    text.map(|text| serde_json::from_str(&text).map_err(|_| damaged(column))).transpose()
+}
+
 pub fn to_json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("our own values have string keys only, so they always serialise")
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Params, Row, named_params, params};
 
-use super::codec::{Sql, damaged, json, optional_word, proof, word};
+use super::codec::{Sql, damaged, json, optional_json, optional_word, proof, word};
 use crate::error::Result;
 use crate::model::{
     Debt, DebtId, Evidence, Generation, KeyId, Lane, LaneId, LaneKey, Launch, LaunchId, Pending, PendingSummary, RowId,
@@ -260,7 +260,6 @@ fn standing(row: &Row<'_>) -> Sql<Standing> {
 
 fn session(row: &Row<'_>) -> Sql<Session> {
     intact(row)?;
-    let metadata: Option<String> = row.get("metadata")?;
     Ok(Session {
         id: row.get("id")?,
         lane: row.get("lane")?,
@@ -275,7 +274,7 @@ fn session(row: &Row<'_>) -> Sql<Session> {
         last_played_at_ms: row.get("last_played_at_ms")?,
         rules: json(row, "rules")?,
         canary: row.get("canary")?,
-        metadata: metadata.map(|_| json(row, "metadata")).transpose()?,
+        metadata: optional_json(row, "metadata")?,
         ever_proven: row.get("ever_proven")?,
         request_id: row.get("request_id")?,
         requests: (row.get("requests_day")?, row.get("requests")?),
@@ -397,6 +396,7 @@ fn launch(row: &Row<'_>) -> Sql<Launch> {
         at_ms: row.get("at_ms")?,
         platform: json(row, "platform")?,
         changes: json(row, "changes")?,
+        expected: optional_json(row, "expected")?,
         evidence: Vec::new(),
     })
 }

@@ -32,6 +32,8 @@ CREATE TABLE launch (
     at_ms     INTEGER NOT NULL,
     platform  TEXT NOT NULL,
     changes   TEXT NOT NULL,
+    -- The update that was prepared for in it.
+    expected  TEXT,
     checksum  INTEGER
 );
 CREATE TABLE lane (

@@ -10,8 +10,8 @@ use super::rows::Rows;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{
-    Binding, Change as PlatformChange, Debt, DebtId, Generation, KeyId, Lane, LaneId, LaunchId, RowId, Server, Session,
-    SessionSummary, Snapshot,
+    Binding, Change as PlatformChange, Debt, DebtId, ExpectedUpdate, Generation, KeyId, Lane, LaneId, LaunchId, RowId,
+    Server, Session, SessionSummary, Snapshot,
 };
 
 /// What a commit changed.
@@ -78,14 +78,17 @@ impl<'c> Tx<'c> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let id = statement.insert(params![session.lane, session.content_id, session.session_id])?;
         drop(statement);
-        self.save_session(&Session { id, ..session.clone() })?;
+        let session = Session { id, ..session.clone() };
+        self.write_session(&session)?;
+        if session.pending.is_some() {
+            self.save_pending(&session)?;
+        }
         Ok(id)
     }
 
     /// Writes every column of a session and its pending licence. An id that it gives up is remembered, and so is that of a pending
     /// licence which the player's catalogue may have been given.
     pub fn save_session(&mut self, session: &Session) -> Result<()> {
-        self.sessions.insert(session.id);
         let sql = "UPDATE session SET past_ids = json_insert(past_ids, '$[#]', pending.session_id) FROM pending
             WHERE session.id = ?1 AND pending.session = ?1 AND stage = 'verified'
                 AND pending.session_id <> ?2 AND pending.session_id IS NOT ?3";
@@ -94,6 +97,12 @@ impl<'c> Tx<'c> {
         let sql = "UPDATE session SET past_ids = json_insert(past_ids, '$[#]', session_id)
             WHERE id = ?1 AND session_id <> ?2";
         self.connection.prepare_cached(sql)?.execute(params![session.id, session.session_id])?;
+        self.write_session(session)?;
+        self.save_pending(session)
+    }
+
+    fn write_session(&mut self, session: &Session) -> Result<()> {
+        self.sessions.insert(session.id);
         let standing = &session.standing;
         let sql = "UPDATE session SET session_id = ?2, account = ?3, init_data_type = ?4, init_data = ?5, key_ids = ?6,
             license_url = ?7, capabilities = ?8, last_played_at_ms = ?9, rules = ?10, canary = ?11, metadata = ?12,
@@ -134,7 +143,7 @@ impl<'c> Tx<'c> {
             session.requests.0,
             session.requests.1,
         ])?;
-        self.save_pending(session)
+        Ok(())
     }
 
     fn save_pending(&mut self, session: &Session) -> Result<()> {
@@ -332,6 +341,13 @@ impl<'c> Tx<'c> {
         let sql = "UPDATE launch SET platform = ?2, changes = ?3 WHERE id = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
         statement.execute(params![id, to_json(platform), to_json(&changes)])?;
+        Ok(())
+    }
+
+    /// Notes the update that is installed after this launch.
+    pub fn save_expected(&mut self, id: LaunchId, expected: &ExpectedUpdate) -> Result<()> {
+        let mut statement = self.connection.prepare_cached("UPDATE launch SET expected = ?2 WHERE id = ?1")?;
+        statement.execute(params![id, to_json(expected)])?;
         Ok(())
     }
 }

@@ -1,0 +1,25 @@
+'use strict';
+
+const check = require('./arguments');
+
+/** @typedef {import('./types').Refusal} Refusal */
+
+/** Why a licence server refuses. */
+const REFUSALS = ['auth', 'geo', 'entitlement', 'offline-not-allowed', 'device-limit', 'concurrency', 'revoked'];
+
+/**
+ * Which titles the app's server would refuse.
+ * @param {import('./types').PreflightHook} preflight
+ * @param {import('./types').StoredSession[]} sessions
+ * @returns {Promise<Record<string, Refusal>>} by content id
+ */
+async function refusedByServer(preflight, sessions) {
+  const refused = check.array('preflight', await preflight(sessions));
+  return check.reading('preflight', () => Object.fromEntries(refused.map((one) => {
+    const { contentId, reason } = /** @type {any} */ (one);
+    if (!REFUSALS.includes(reason)) throw check.invalid('preflight.reason', `must be one of ${REFUSALS.join(', ')}`);
+    return [check.string('preflight.contentId', contentId), reason];
+  })));
+}
+
+module.exports = { refusedByServer };
