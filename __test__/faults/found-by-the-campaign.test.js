@@ -250,6 +250,28 @@ describe('a damaged database', () => {
     app.warnings.splice(0);
   });
 
+  test('in which a page of before an update came to another place serves no row as it was once', async () => {
+    await app.open();
+    await app.store(40, { metadata: { note: 'x'.repeat(600) } });
+    await app.quit();
+    const running = await app.open();
+    const { sessionId } = await app.session('title 1');
+    await running.put({ ...app.lane, contentId: 'title 1', sessionId, metadata: { note: 'new' } });
+    const [bytes, log] = [file(DATABASE), file(`${DATABASE}-wal`)].map((path) => fs.readFileSync(path));
+    await app.quit();
+    const places = Array.from({ length: bytes.length / 4_096 }, (_, n) => n * 4_096).filter((at) => bytes[at] === 13 && bytes.includes('title ', at));
+    const holds = (at, text) => bytes.subarray(at, at + 4_096).includes(text);
+    const old = places.find((at) => holds(at, '["00112233445566778899aabb00000001"]'));
+    const other = places.findLast((at) => at !== old && holds(at, 'xxxx'));
+    bytes.copy(bytes, other, old, old + 4_096);
+    fs.writeFileSync(file(DATABASE), bytes);
+    fs.writeFileSync(file(`${DATABASE}-wal`), log);
+    const offline = await app.open();
+    const stale = (rows) => rows.filter(({ contentId, suspect, metadata }) => contentId === 'title 1' && !suspect && metadata.note !== 'new');
+    expect(stale(await offline.list())).toEqual([]);
+    expect(app.warnings.splice(0)).toMatchObject([{ code: 'ERR_CORRUPT_DATABASE' }]);
+  });
+
   test.each(['gone', 'empty'])('that is %s, and has no copy, is told', async (how) => {
     await app.open();
     await app.store(2);

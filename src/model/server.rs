@@ -1,5 +1,6 @@
 //! A licence server: how quickly it is asked, and since when it is not.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::clock::Millis;
@@ -26,6 +27,8 @@ pub struct Server {
     pub throttles: u32,
     /// Requests in a row that it did not answer, or answered with an error of its own.
     pub failures: u32,
+    /// When it last answered, as far as that is a second ago at most. Not kept.
+    pub answered_at_ms: VecDeque<Millis>,
 }
 
 /// The origin of a licence URL as it is stored: scheme, host and port.

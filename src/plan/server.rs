@@ -1,6 +1,8 @@
 //! How quickly a licence server is asked. It says itself what it can bear: requests begin slowly and faster with every answer, until it
 //! asks for patience; then they keep below that rate. Pure: the fleet's simulation (`examples/fleet`) runs this code too.
 
+use std::collections::VecDeque;
+
 use crate::clock::Millis;
 use crate::model::{Policy, Server, ServerOrigin};
 
@@ -8,12 +10,14 @@ use crate::model::{Policy, Server, ServerOrigin};
 const BURST_S: (f64, f64) = (0.5, 0.15);
 /// Requests begin together that come within this time: a lane that is handed one at a time is never quick.
 const GATHER_S: f64 = 0.1;
-/// What is left of the rate at its first word, and at each further one.
-const CUT: (f64, f64) = (0.8, 0.85);
-/// Up to this part of the rate at which it asked for patience the rate comes back quickly.
+/// What is left of the rate at most when it asks for patience, and when it does so again without an answer in between.
+const CUT: (f64, f64) = (0.95, 0.85);
+/// Of what it has just taken in a second so much is left free for somebody who clicks: requests, but at most this part.
+const FREE: (f64, f64) = (1.0, 0.2);
+/// Up to this part of what it took when it asked for patience the rate comes back quickly.
 const NEAR: f64 = 0.8;
 /// What one answer adds to the rate: before the first limit, on the way back to the last one, and near it.
-const GROWTH: (f64, f64, f64) = (2.0, 0.2, 0.001);
+const GROWTH: (f64, f64, f64) = (2.0, 0.2, 0.0003);
 /// The second pause in a row, doubled by each further one: one install cannot know how many others ask the same server.
 const PAUSE_BASE_MS: Millis = 10_000;
 const PAUSE_MAX_MS: Millis = 3_600_000;
@@ -51,6 +55,7 @@ impl Server {
             asked_until_ms: None,
             throttles: 0,
             failures: 0,
+            answered_at_ms: VecDeque::new(),
         }
     }
 
@@ -104,9 +109,11 @@ impl Server {
     /// `chance`: a random number from 0 up to 1, for the jitter of its waits.
     pub fn answered(&mut self, answer: Answer, now: Millis, policy: &Policy, chance: f64) {
         let tokens = self.tokens_at(now, policy);
+        self.answered_at_ms.retain(|at| (now - 1_000..=now).contains(at));
         match answer {
             Answer::Answered => {
                 self.failures = 0;
+                self.answered_at_ms.push_back(now);
                 // What was under way when it asked for patience does not take that back.
                 if self.closed_until(now, policy.backoff_max_ms, true).is_none() {
                     self.not_before_ms = None;
@@ -120,10 +127,7 @@ impl Server {
             Answer::Throttled { retry_after_ms } => {
                 // Several requests that were out together meet the same limit.
                 if self.closed_until(now, policy.backoff_max_ms, true).is_none() {
-                    let rate = self.rate(policy);
-                    let cut = if self.ceiling_per_s.is_none() { CUT.0 } else { CUT.1 };
-                    self.ceiling_per_s = Some(rate);
-                    self.rate_per_s = (rate * cut).max(MIN_RATE_PER_S);
+                    self.slow_down(policy);
                     self.throttles = self.throttles.saturating_add(1);
                 }
                 let asked = policy.jittered_retry_at(now, self.failures.max(1), retry_after_ms, chance);
@@ -141,6 +145,20 @@ impl Server {
         let is_closed = self.not_before_ms.is_some();
         self.tokens = if is_closed { tokens.min(1.0) } else { tokens };
         self.at_ms = now;
+    }
+
+    /// What it has just taken is what it bears. Where nothing was taken, as of a server that many ask, it is less than that.
+    fn slow_down(&mut self, policy: &Policy) {
+        let rate = self.rate(policy);
+        let taken = self.answered_at_ms.len() as f64;
+        let bearable = if self.throttles == 0 && taken > 0.0 {
+            self.ceiling_per_s = Some(taken.min(rate));
+            (taken - FREE.0.min(FREE.1 * taken)).min(CUT.0 * rate)
+        } else {
+            self.ceiling_per_s.get_or_insert(rate);
+            CUT.1 * rate
+        };
+        self.rate_per_s = bearable.max(MIN_RATE_PER_S);
     }
 
     /// The network is another one: what was only our doubt is over.

@@ -274,7 +274,7 @@ fn read(connection: &Connection, table: &str, key: &str, known: &[String]) -> Fo
     });
     if walked != Ok(true) {
         if key.len() == 1 {
-            for id in 1..=highest_row(connection) {
+            for id in 1..=highest_row(connection, table) {
                 let row = connection.prepare_cached(&format!("{sql} WHERE rowid = ?1"));
                 row.and_then(|mut statement| statement.query_row([id], take)).map(&mut keep).ok();
             }
@@ -291,13 +291,15 @@ fn is_whole(connection: &Connection, table: &str) -> bool {
     says.is_ok_and(|says| says == "ok")
 }
 
-/// No row has a higher number than this.
-fn highest_row(connection: &Connection) -> i64 {
+/// No row of a table that can be found by its number has a higher one than this.
+fn highest_row(connection: &Connection, table: &str) -> i64 {
     const AT_LEAST: i64 = 1_000;
     const UNKNOWN: i64 = 100_000;
     const AT_MOST: i64 = 1_000_000;
-    let found = connection.query_row("SELECT max(seq) FROM sqlite_sequence", [], |row| row.get::<_, Option<i64>>(0));
-    found.ok().flatten().unwrap_or(UNKNOWN).clamp(AT_LEAST, AT_MOST)
+    let ask = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0)).ok().flatten();
+    // The last page may be damaged, or one of another place.
+    let last = ask(&format!("SELECT max(rowid) FROM {table}"));
+    last.or_else(|| ask("SELECT max(seq) FROM sqlite_sequence")).unwrap_or(UNKNOWN).clamp(AT_LEAST, AT_MOST)
 }
 
 /// Takes each row from the first source that has it intact. A table that is whole in one source says which rows there are, and what

@@ -1,5 +1,7 @@
 //! Reading: rows to values. Used by the reader and, inside a transaction, by the writer.
 
+use std::collections::VecDeque;
+
 use rusqlite::{Connection, OptionalExtension, Params, Row, named_params, params};
 
 use super::codec::{Sql, damaged, json, optional_json, optional_word, proof, word};
@@ -79,7 +81,7 @@ impl<'c> Rows<'c> {
         for session in &mut sessions {
             session.pending = self.pending(session.id)?;
         }
-        Ok(sessions)
+        in_order(sessions, |session| session.id)
     }
 
     fn pending(&self, id: RowId) -> Result<Option<Pending>> {
@@ -92,7 +94,8 @@ impl<'c> Rows<'c> {
     }
 
     pub fn summaries_of_content(&self, content_id: &str) -> Result<Vec<SessionSummary>> {
-        let summaries = self.summaries("content_id = :content", named_params! { ":content": content_id })?;
+        let summaries =
+            self.summaries("content_id = :content ORDER BY session.id", named_params! { ":content": content_id })?;
         trust_index(summaries, |summary| *summary.content_id == *content_id)
     }
 
@@ -125,7 +128,7 @@ impl<'c> Rows<'c> {
             }
             summaries.push(summary);
         }
-        Ok(summaries)
+        in_order(summaries, |summary| summary.id)
     }
 
     /// How many active sessions of a lane are not proven in `generation`. Touches only those.
@@ -147,7 +150,7 @@ impl<'c> Rows<'c> {
 
     pub fn lanes(&self) -> Result<Vec<Lane>> {
         let mut statement = self.connection.prepare_cached("SELECT * FROM lane_row ORDER BY id")?;
-        Ok(statement.query_map([], lane)?.collect::<Sql<_>>()?)
+        in_order(statement.query_map([], lane)?.collect::<Sql<_>>()?, |lane: &Lane| lane.id)
     }
 
     pub fn lane(&self, id: LaneId) -> Result<Option<Lane>> {
@@ -166,7 +169,7 @@ impl<'c> Rows<'c> {
 
     pub fn debts(&self) -> Result<Vec<Debt>> {
         let mut statement = self.connection.prepare_cached("SELECT * FROM debt_row ORDER BY id")?;
-        Ok(statement.query_map([], debt)?.collect::<Sql<_>>()?)
+        in_order(statement.query_map([], debt)?.collect::<Sql<_>>()?, |debt: &Debt| debt.id)
     }
 
     pub fn debt(&self, id: DebtId) -> Result<Option<Debt>> {
@@ -237,6 +240,12 @@ fn intact(row: &Row<'_>) -> Sql<()> {
 /// A damaged index finds rows that were not asked for.
 fn trust_index<T>(found: Vec<T>, is_meant: impl Fn(&T) -> bool) -> Result<Vec<T>> {
     if found.iter().all(is_meant) { Ok(found) } else { Err(damaged("of an index").into()) }
+}
+
+/// SQLite takes a table's pages to be in the order of its rows: one that came to another place may have a row as it was once.
+fn in_order<T>(found: Vec<T>, id: impl Fn(&T) -> i64) -> Result<Vec<T>> {
+    let is_in_order = found.windows(2).all(|two| id(&two[0]) < id(&two[1]));
+    if is_in_order { Ok(found) } else { Err(damaged("of a page's place").into()) }
 }
 
 fn standing(row: &Row<'_>) -> Sql<Standing> {
@@ -386,6 +395,7 @@ fn server(row: &Row<'_>) -> Sql<Server> {
         asked_until_ms: row.get("asked_until_ms")?,
         throttles: row.get("throttles")?,
         failures: row.get("failures")?,
+        answered_at_ms: VecDeque::new(),
     })
 }
 

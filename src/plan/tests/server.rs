@@ -1,5 +1,7 @@
 //! How quickly a licence server is asked: a model of one that bears so much and no more, and its words.
 
+use std::collections::VecDeque;
+
 use proptest::prelude::*;
 
 use super::fixtures::NOW;
@@ -11,34 +13,50 @@ fn server(policy: &Policy) -> Server {
     Server::new("https://license.example".into(), policy, NOW)
 }
 
+#[derive(Default)]
 struct Run {
     requests: u32,
     rejected: u32,
     took_ms: Millis,
+    clicks: u32,
+    clicks_rejected: u32,
 }
 
-/// Licenses `sessions` at a server that answers `capacity` requests in any second, and asks for a second's patience beyond that.
-fn run(sessions: u32, capacity: usize) -> Run {
+/// Licenses `sessions` at a server that takes `capacity` requests in any second, asks for a second's patience beyond that, and is heard
+/// `ROUND_TRIP_MS` later. Now and then somebody clicks.
+fn run(sessions: u32, capacity: usize, first_click_ms: Millis) -> Run {
+    const ROUND_TRIP_MS: Millis = 22;
     let policy = Policy::default();
     let mut server = server(&policy);
-    let mut accepted: Vec<Millis> = Vec::new();
-    let (mut now, mut run, mut left) = (NOW, Run { requests: 0, rejected: 0, took_ms: 0 }, sessions);
+    let (mut accepted, mut out) = (VecDeque::<Millis>::new(), VecDeque::<(Millis, Answer)>::new());
+    let (mut now, mut run, mut left, mut next_click) = (NOW, Run::default(), sessions, NOW + first_click_ms);
     while left > 0 {
-        let begin = server.may_begin(now, &policy, false).min(left).min(policy.license_concurrency);
-        for _ in 0..begin {
-            server.begin(now, &policy);
-            run.requests += 1;
-            let is_busy = accepted.iter().filter(|at| now - **at < 1_000).count() >= capacity;
-            if is_busy {
-                run.rejected += 1;
-                server.answered(Answer::Throttled { retry_after_ms: Some(1_000) }, now, &policy, 1.0);
-            } else {
-                accepted.push(now);
-                left -= 1;
-                server.answered(Answer::Answered, now, &policy, 1.0);
-            }
+        while let Some((at, answer)) = out.pop_front_if(|(at, _)| *at <= now) {
+            server.answered(answer, at, &policy, 1.0);
+            left = left.saturating_sub(u32::from(answer == Answer::Answered));
         }
-        now = if begin == 0 { server.next_at(now, &policy, false) } else { now + 10 };
+        accepted.retain(|at| now - at < 1_000);
+        let waiting = u32::try_from(out.len()).expect("a small number");
+        let paced =
+            server.may_begin(now, &policy, false).min(left).min(policy.license_concurrency.saturating_sub(waiting));
+        let is_click = now >= next_click && server.closed_until(now, policy.backoff_max_ms, true).is_none();
+        if is_click {
+            run.clicks += 1;
+            run.clicks_rejected += u32::from(accepted.len() >= capacity);
+            next_click = now + 20_000;
+        }
+        for _ in 0..paced + u32::from(is_click) {
+            let is_taken = accepted.len() < capacity;
+            if is_taken {
+                accepted.push_back(now);
+            }
+            let answer = if is_taken { Answer::Answered } else { Answer::Throttled { retry_after_ms: Some(1_000) } };
+            server.begin(now, &policy);
+            out.push_back((now + ROUND_TRIP_MS, answer));
+            run.requests += 1;
+            run.rejected += u32::from(!is_taken);
+        }
+        now += 10;
     }
     run.took_ms = now - NOW;
     run
@@ -47,7 +65,7 @@ fn run(sessions: u32, capacity: usize) -> Run {
 #[test]
 fn a_server_is_asked_as_much_as_it_bears_and_hardly_more() {
     for capacity in [5, 20, 100] {
-        let run = run(1_000, capacity);
+        let run = run(1_000, capacity, Millis::MAX / 2);
         let fastest_ms = 1_000_000 / Millis::try_from(capacity).expect("small");
         assert!(run.requests <= 1_050, "{} requests at {capacity}/s", run.requests);
         assert!(run.took_ms * 10 <= fastest_ms * 13, "{} ms at {capacity}/s", run.took_ms);
@@ -55,8 +73,18 @@ fn a_server_is_asked_as_much_as_it_bears_and_hardly_more() {
 }
 
 #[test]
+fn whoever_clicks_finds_a_place() {
+    for capacity in [5, 10, 20] {
+        let runs: Vec<Run> = (0..40).map(|n| run(1_000, capacity, 3_000 + 137 * n)).collect();
+        let clicks: u32 = runs.iter().map(|run| run.clicks).sum();
+        let rejected: u32 = runs.iter().map(|run| run.clicks_rejected).sum();
+        assert!(rejected * 10 <= clicks, "{rejected} of {clicks} clicks met the limit of {capacity}/s");
+    }
+}
+
+#[test]
 fn a_library_of_fifty_is_ready_in_seconds() {
-    let run = run(50, 1_000);
+    let run = run(50, 1_000, Millis::MAX / 2);
     assert!(run.took_ms < 3_000, "{} ms", run.took_ms);
     assert_eq!(run.rejected, 0);
 }
