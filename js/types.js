@@ -27,6 +27,8 @@
  *
  * @typedef {object} Policy
  * @property {'repair' | 'observe'} mode `observe` detects and reports, and does nothing else; default `repair`
+ * @property {'install' | 'warn' | 'defer' | null} updateAdvice what `assessUpdate` advises whatever it finds, with the reason `policy`; default null:
+ *   what it finds
  * @property {number} batchSize sessions of one lane that are handed out at a time; default and most 25
  * @property {number} licenseConcurrency licence requests in parallel at one server (the origin of `licenseUrl`); default 4
  * @property {number} licenseRatePerS requests a second with which a server that is not known yet is asked; more, as long as it bears
@@ -252,7 +254,7 @@
  * @typedef {object} UpdateAssessment
  * @property {'install' | 'warn' | 'defer'} advice
  * @property {{ code: string, message: string }[]} reasons codes: `nothing-at-risk`, `binding-changes`, `target-unknown`,
- *   `persistent-license-unsupported`, `licenses-lost-before`, `licenses-kept-before`, `offline`, `not-renewable`
+ *   `persistent-license-unsupported`, `licenses-lost-before`, `licenses-kept-before`, `offline`, `not-renewable`, `policy`
  * @property {string[]} atRisk contents whose licences are bound to what changes
  * @property {string[]} stranded of these, those of lanes that are known or suspected to have no persistent licences then
  * @property {string[]} notRenewable of these, those that could not be licensed again

@@ -2,7 +2,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { useApp, keyId, never, UPDATED } = require('../helpers/offline-app.js');
+const { useApp, keyId, initDataOf, never, UPDATED } = require('../helpers/offline-app.js');
 const { broken } = require('../helpers/in-flight.js');
 const { LANE, PLATFORM, input, makeDirectory, removeDirectory } = require('../helpers/store.js');
 const { failure } = require('../helpers/failure.js');
@@ -135,6 +135,50 @@ test('a pending licence is released when its title is downloaded again with anot
   await later.retry('title');
   await later.revalidate();
   expect([...storage.records.keys()]).toEqual(['2', '3', again.sessionId]);
+});
+
+test('a removed licence is released although a title of another key is put under its id', async () => {
+  await app.open({ driver: null });
+  await app.offline.put(app.download('removed', [keyId(1)]));
+  await app.offline.removeContent('removed');
+  app.catalogue.delete('removed');
+  app.catalogue.set('lost', [{ sessionId: '1', keyIds: [keyId(2)] }]);
+  await app.offline.put(input('lost', { sessionId: '1', keyIds: [keyId(2)], initDataType: 'keyids', initData: initDataOf([keyId(2)]), licenseUrl: app.server.url }));
+  app.offline.useDriver(app.driver());
+  await app.offline.revalidate();
+  await app.offline.revalidate();
+  expect(app.offline.verdict('lost')).toMatchObject({ playable: 'offline' });
+  expect([...app.cdm.storage(LANE).records.keys()]).toEqual(['2']);
+});
+
+test('a title that was downloaded again with another key, under the id of its pending licence, is that download', async () => {
+  const NEXT = { ...UPDATED, electron: '36.0.0' };
+  await app.open();
+  await app.offline.put(app.download('title', [keyId(1)]));
+  await app.offline.put(app.download('other', [keyId(2)]));
+  await app.quit();
+  app.cdm.breakSalts();
+  // Its new licence is never written into the catalogue, and has another id than the old one.
+  const [{ sessionId }] = app.catalogue.get('title');
+  app.cdm.store(app.lane, [keyId(9)]);
+  const unhook = app.cdm.on('adopt', ({ contentId }) => (contentId === 'title' ? 'open-in-player' : undefined));
+  const offline = await app.open({ platform: UPDATED });
+  await offline.revalidate();
+  unhook();
+  const { requests } = app.server;
+  await app.quit();
+  app.cdm.breakSalts();
+  app.catalogue.clear();
+  let again;
+  do again = app.download('title', [keyId(3)], { proven: undefined }); while (again.sessionId === sessionId);
+  app.catalogue.set('title', app.catalogue.get('title').slice(-1));
+  const next = await app.open({ platform: NEXT });
+  const [stored] = await next.put(again, { replace: true });
+  expect(stored.sessionId).toBe(again.sessionId);
+  await next.revalidate();
+  expect([app.plays('title'), next.verdict('title').playable]).toEqual([true, 'offline']);
+  // 'other' is gone once more.
+  expect(app.server.requests).toBe(requests + 1);
 });
 
 describe('an argument', () => {

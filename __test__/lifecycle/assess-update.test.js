@@ -55,6 +55,18 @@ test.each([
   expect(refused).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', message: expect.stringContaining(message) });
 });
 
+test('an app\'s own switch overrules what is found, until it is taken back', async () => {
+  const offline = await stored();
+  const target = { electron: '42.0.0', chromium: '144.0.7559.0' };
+  offline.setPolicy({ updateAdvice: 'install' });
+  const overruled = await offline.assessUpdate(target);
+  expect(overruled).toMatchObject({ advice: 'install', stranded: titles });
+  expect(codes(overruled)).toEqual(['persistent-license-unsupported', 'binding-changes', 'policy']);
+  offline.setPolicy({ updateAdvice: null });
+  expect(await offline.assessUpdate(target)).toMatchObject({ advice: 'defer' });
+  expect(await failure(async () => offline.setPolicy(/** @type {any} */ ({ updateAdvice: 'never' })))).toMatchObject({ code: 'ERR_INVALID_ARGUMENT' });
+});
+
 test('what this install has seen comes first of all', async () => {
   await stored();
   const target = { electron: '42.0.0', chromium: '144.0.7559.0' };

@@ -31,7 +31,11 @@ impl Engine {
                 evidence: evidence.iter().filter(|seen| seen.lane == state.lane.key).collect(),
             })
             .collect();
-        Ok(assess_update(&stock, &target, is_known, &knowledge, &refused, &memory.scope(&policy, now)))
+        let found = assess_update(&stock, &target, is_known, &knowledge, &refused, &memory.scope(&policy, now));
+        Ok(match policy.update_advice {
+            Some(advice) => found.overruled(advice),
+            None => found,
+        })
     }
 
     /// Before an update is installed: a note of it for the next launch, and a copy of what is stored. False: the last one is as new.

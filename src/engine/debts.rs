@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::lifecycle::{Context, Event, transition};
-use crate::model::{Generation, LaneId, RowId, Session};
+use crate::model::{Generation, KeyId, LaneId, RowId, Session};
 use crate::store::Tx;
 
 /// The CDM has given `session_id` to the row `claimant` just now. Whoever else stood under it is proven lost; if one of
@@ -57,6 +57,15 @@ pub fn forgive(tx: &mut Tx<'_>, lane: LaneId, session_id: &str) -> Result<()> {
         tx.delete_debt(debt.id)?;
     }
     Ok(())
+}
+
+/// The same of a row with these keys, which the CDM has not shown under that id. A licence that is owed for others is another one, and
+/// whoever removes it looks at its keys.
+pub fn forgive_of(tx: &mut Tx<'_>, lane: LaneId, session_id: &str, key_ids: &[KeyId]) -> Result<()> {
+    let Some(debt) = tx.debt_of(lane, session_id)? else { return Ok(()) };
+    let is_anothers =
+        !debt.key_ids.is_empty() && !key_ids.is_empty() && !key_ids.iter().any(|id| debt.key_ids.contains(id));
+    if is_anothers { Ok(()) } else { tx.delete_debt(debt.id) }
 }
 
 /// Owes the removal of `session_id`, made for `session`, unless a row or a pending licence holds it. A row whose licence

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::debts::{claim_id, forgive, owe, remove};
+use super::debts::{claim_id, forgive_of, owe, remove};
 use super::view::stored_session;
 use super::{Engine, lock};
 use crate::error::{Error, Result};
@@ -110,7 +110,9 @@ pub(super) fn put_one(tx: &mut Tx<'_>, input: &NewSession, snapshot: &Snapshot, 
     // An id that the row only once had stays owed.
     // Nor does a row hold an id that is known to be no longer its own.
     if known.as_ref().is_none_or(|row| row.session_id == input.session_id && !row.standing.stale_id) {
-        forgive(tx, lane.id, &input.session_id)?;
+        let named = input.named_key_ids();
+        let key_ids = if input.key_ids.is_empty() { &named } else { &input.key_ids };
+        forgive_of(tx, lane.id, &input.session_id, key_ids)?;
     }
     let mut session = match &known {
         Some(session) => update(session.clone(), input),
@@ -172,7 +174,8 @@ pub(super) fn matching_row(tx: &Tx<'_>, input: &NewSession, lane: LaneId) -> Res
     {
         return Ok(Some(rows.swap_remove(at)));
     }
-    for row in rows {
+    // Downloaded again under an id that the CDM has handed out anew: that is none of the row's.
+    for row in rows.into_iter().filter(|row| !is_another_download(row, input)) {
         let is_pending = row.pending.as_ref().is_some_and(|pending| pending.session_id == input.session_id);
         if is_pending || (input.proven.is_none() && tx.had_id(row.id, &input.session_id)?) {
             return Ok(Some(row));

@@ -27,7 +27,7 @@ pub use outcome::{
     ReleaseOutcome,
 };
 pub use platform::{Cdm, Change, Evidence, ExpectedUpdate, Launch, OsInfo, PartialPlatform, PlatformInfo, Snapshot};
-pub use policy::{Mode, Policy};
+pub use policy::{Advice, Mode, Policy};
 pub use server::{Server, ServerOrigin, server_origin};
 pub use session::{
     Capabilities, MediaCapability, Pending, PendingSummary, Proof, Rules, Session, SessionSummary, Stage, Standing,

@@ -12,10 +12,17 @@ words! {
     Mode { Repair = "repair", Observe = "observe" }
 }
 
+words! {
+    /// What an app would best do with an update.
+    Advice { Install = "install", Warn = "warn", Defer = "defer" }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Policy {
     pub mode: Mode,
+    /// The advice about every update, whatever an assessment finds; `None`: what it finds.
+    pub update_advice: Option<Advice>,
     /// Sessions of one lane that are handed out at a time.
     pub batch_size: u32,
     /// Licence requests in parallel inside a lane's one MediaKeys.
@@ -58,6 +65,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             mode: Mode::Repair,
+            update_advice: None,
             batch_size: 25,
             license_concurrency: 4,
             license_rate_per_s: 10.0,

@@ -10,14 +10,9 @@ use super::due::{LaneFacts, Scope};
 use super::observe;
 use crate::error::{Error, Result};
 use crate::model::{
-    Capability, ChangeKind, Connectivity, Evidence, FourPartVersion, Lane, Reason, SessionSummary, Snapshot, State,
-    words,
+    Advice, Capability, ChangeKind, Connectivity, Evidence, FourPartVersion, Lane, Reason, SessionSummary, Snapshot,
+    State, words,
 };
-
-words! {
-    /// What the addon would do.
-    Advice { Install = "install", Warn = "warn", Defer = "defer" }
-}
 
 words! {
     /// What became of stored sessions.
@@ -131,6 +126,14 @@ impl UpdateAssessment {
         if !self.reasons.contains(&reason) {
             self.reasons.push(reason);
         }
+    }
+
+    /// The app knows better, whatever has been found.
+    #[must_use]
+    pub fn overruled(mut self, advice: Advice) -> Self {
+        self.say("policy", "the app's policy says so");
+        self.advice = advice;
+        self
     }
 
     fn conclude(mut self, is_known: bool, scope: &Scope) -> Self {

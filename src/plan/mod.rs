@@ -8,7 +8,7 @@ mod gate;
 mod server;
 mod verdict;
 
-pub use assess::{Advice, Knowledge, LaneStock, UpdateAssessment, assess_update, public_knowledge};
+pub use assess::{Knowledge, LaneStock, UpdateAssessment, assess_update, public_knowledge};
 pub use binding::{Observed, observe, observes_cdm};
 pub use catalogue::{CataloguePlan, Listed, compare_with_catalogue};
 pub use due::{Account, Due, LaneFacts, Scope, Urge, Work, due, is_trusted, still_to_come};
