@@ -5,42 +5,20 @@ const { statSync } = require('node:fs');
 const path = require('node:path');
 const { OfflineSessions } = require('../..');
 const { attachElectron } = require('../../js/electron/index.js');
-const { useElectronApp, BLANK, PLACE: CLEARKEY, PLAYER } = require('../helpers/electron-app.js');
+const { useAttachedApp, componentsOf, updaterOf, process38, process39, PLACE } = require('../helpers/attached-app.js');
+const { BLANK, PLACE: CLEARKEY, PLAYER } = require('../helpers/electron-app.js');
 const { turn } = require('../helpers/electron-stand-in.js');
 const { next, never, titles, keyId } = require('../helpers/offline-app.js');
 const { PLATFORM } = require('../helpers/store.js');
 
-const app = useElectronApp();
+const app = useAttachedApp();
+const attach = (options) => app.attach(options);
+const relaunch = (options) => app.relaunch(options);
 const BRIDGE = require.resolve('../../dist/bridge.js');
 const SHAKA_WORKER = require.resolve('../../dist/shaka-worker.js');
-const ID = 'oimompecagnajdejgnnjijobebaeigek';
-const PLACE = { ...CLEARKEY, keySystem: 'com.widevine.alpha' };
 const FAKED = { doNotFake: ['Date', 'hrtime', 'nextTick', 'performance', 'queueMicrotask', 'setImmediate', 'clearImmediate'] };
-const process38 = { versions: { ...process.versions, electron: '38.1.0', chrome: '140.0.7339.41' }, argv: [] };
-const process39 = { versions: { ...process.versions, electron: '39.0.0', chrome: '142.0.7444.52' }, argv: [] };
 
-beforeEach(() => { app.lane = { origin: PLACE.origin, keySystem: PLACE.keySystem }; });
 afterEach(() => jest.useRealTimers());
-
-/** A launch of the app. */
-async function attach(options = {}) {
-  app.offline = await attachElectron({ ...app.electron.parts, process: process38, components: componentsOf('1.0.0.0'), lanes: [PLACE], ...options });
-  app.offline.on('warning', (warning) => app.warnings.push(warning));
-  return app.offline;
-}
-
-/** The app quits, and another process of it begins. */
-async function relaunch(options) {
-  app.electron.app.quit();
-  await app.quit();
-  app.newElectron();
-  return attach(options);
-}
-
-const componentsOf = (version, whenReady = async () => []) => ({
-  WIDEVINE_CDM_ID: ID, version, whenReady, status() { return { [ID]: { title: 'Widevine', version: this.version } }; },
-});
-const takeWarnings = () => app.warnings.splice(0).map(({ code }) => code);
 
 describe('one call', () => {
   test('repairs what an update of Electron broke, before it plays', async () => {
@@ -101,7 +79,7 @@ describe('one call', () => {
     app.inventory = async () => { throw Object.assign(new Error('version 6'), { code: 'ERR_SHAKA_LAYOUT' }); };
     const after = await relaunch({ process: process39, lanes: [{ ...PLACE, player: 'shaka' }] });
     expect(await after.ensurePlayable('title 1')).toMatchObject({ playable: 'offline' });
-    expect(takeWarnings()).toEqual(['ERR_SHAKA_LAYOUT']);
+    expect(app.takeWarnings()).toEqual(['ERR_SHAKA_LAYOUT']);
   });
 
   test('hands the app\'s hooks and policy on', async () => {
@@ -266,7 +244,7 @@ describe('the CDM', () => {
     await app.store(1);
     jest.useFakeTimers(FAKED);
     let ready;
-    const late = relaunch({ components: componentsOf('2.0.0.0', () => new Promise((resolve) => { ready = resolve; })) });
+    const late = relaunch({ components: componentsOf({ version: '2.0.0.0', whenReady: () => new Promise((resolve) => { ready = resolve; }) }) });
     while (!ready) await jest.advanceTimersByTimeAsync(1_000);
     await jest.advanceTimersByTimeAsync(5_000);
     const offline = await late;
@@ -280,7 +258,7 @@ describe('the CDM', () => {
   test('is looked at again after a sleep; a version that is not observed says nothing', async () => {
     await attach();
     await app.store(1);
-    const components = componentsOf('1.0.0.0');
+    const components = componentsOf();
     const offline = await relaunch({ components });
     const updated = jest.spyOn(offline, 'updatePlatform');
     for (const version of ['1.0.0.0', null, '0.0.0.0']) {
@@ -299,7 +277,6 @@ describe('the CDM', () => {
 
 describe('the updater', () => {
   const STRANDING = { version: '2.0.0', vendor: { electron: '43.0.0', chromium: '144.0.7559.0' } };
-  const updaterOf = () => Object.assign(new EventEmitter(), { autoDownload: true, autoInstallOnAppQuit: true, downloadUpdate: jest.fn(async () => []) });
 
   test('downloads nothing from the call on, and what it announces before the store is open is assessed', async () => {
     const autoUpdater = updaterOf();
@@ -368,7 +345,7 @@ test('a page that cannot be used is a warning', async () => {
   const offline = await attach({ lanes: [{ ...PLACE, pageUrl: 'app://bundle/none.html' }] });
   await offline.put(app.download('title 1', [keyId(1)], { proven: undefined }));
   expect(await offline.revalidate()).toMatchObject({ deferred: 1 });
-  expect(takeWarnings()).toEqual(['ERR_WORKER_PAGE']);
+  expect(app.takeWarnings()).toEqual(['ERR_WORKER_PAGE']);
 });
 
 describe('a launch that only repairs', () => {

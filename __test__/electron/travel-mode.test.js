@@ -1,59 +1,32 @@
 'use strict';
 
-const { EventEmitter } = require('node:events');
 const { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
-const { attachElectron } = require('../../js/electron/index.js');
-const { useElectronApp, PLACE: CLEARKEY } = require('../helpers/electron-app.js');
+const { useAttachedApp, componentsOf, updaterOf, process39 } = require('../helpers/attached-app.js');
 const { turn } = require('../helpers/electron-stand-in.js');
 const { next, keyId } = require('../helpers/offline-app.js');
 
-const app = useElectronApp();
-const ID = 'oimompecagnajdejgnnjijobebaeigek';
-const PLACE = { ...CLEARKEY, keySystem: 'com.widevine.alpha' };
+const app = useAttachedApp();
 const DAY = 86_400_000;
 const FAKED = { doNotFake: ['hrtime', 'nextTick', 'performance', 'queueMicrotask', 'setImmediate', 'clearImmediate', 'setTimeout', 'clearTimeout'] };
-const process38 = { versions: { ...process.versions, electron: '38.1.0', chrome: '140.0.7339.41' }, argv: [] };
-const process39 = { versions: { ...process.versions, electron: '39.0.0', chrome: '142.0.7444.52' }, argv: [] };
-/** What Electron persists. */
-let components, autoUpdater;
+let autoUpdater;
 
-beforeEach(() => {
-  app.lane = { origin: PLACE.origin, keySystem: PLACE.keySystem };
-  components = componentsOf();
-});
 afterEach(() => jest.useRealTimers());
 
-const componentsOf = (more) => ({
-  WIDEVINE_CDM_ID: ID, version: '1.0.0.0', updatesEnabled: true, whenReady: async () => [],
-  status() { return { [ID]: { title: 'Widevine', version: this.version } }; }, ...more,
-});
 const file = (name = 'travel-mode.json') => path.join(app.directory, 'offline-sessions', name);
 const codes = ({ notHeld }) => notHeld.map(({ code }) => code).sort();
-const takeWarnings = () => app.warnings.splice(0).map(({ code }) => code);
 
-/** A launch. */
-async function attach(options) {
-  autoUpdater = Object.assign(new EventEmitter(), { autoDownload: true, autoInstallOnAppQuit: true, downloadUpdate: jest.fn(async () => []) });
-  app.offline = await attachElectron({ ...app.electron.parts, process: process38, components, autoUpdater, lanes: [PLACE], ...options });
-  app.offline.on('warning', (warning) => app.warnings.push(warning));
-  return app.offline;
-}
-
-/** @param {Parameters<attach>[0]} [options] */
-async function relaunch(options) {
-  app.electron.app.quit();
-  await app.quit();
-  app.newElectron();
-  return attach(options);
-}
+/** Each launch has an updater of its own. */
+const withUpdater = (options) => ({ autoUpdater: autoUpdater = updaterOf(), ...options });
+const attach = (options) => app.attach(withUpdater(options));
+const relaunch = (options) => app.relaunch(withUpdater(options));
 
 const expectOn = (offline, untilMs) => {
-  expect([components.updatesEnabled, autoUpdater.autoInstallOnAppQuit, offline.travelMode()]).toEqual([false, false, { untilMs }]);
+  expect([app.components.updatesEnabled, autoUpdater.autoInstallOnAppQuit, offline.travelMode()]).toEqual([false, false, { untilMs }]);
   expect(JSON.parse(readFileSync(file(), 'utf8')).untilMs).toBe(untilMs);
 };
 const expectOff = (offline) => {
-  expect([components.updatesEnabled, autoUpdater.autoInstallOnAppQuit, offline.travelMode(), existsSync(file())]).toEqual([true, true, null, false]);
+  expect([app.components.updatesEnabled, autoUpdater.autoInstallOnAppQuit, offline.travelMode(), existsSync(file())]).toEqual([true, true, null, false]);
 };
 
 test('holds updates of CDM and app until it is ended, through launches, and says what it cannot hold', async () => {
@@ -80,7 +53,7 @@ test('first makes ready what can be made ready, and names the rest', async () =>
   await app.store(2);
   const offline = await relaunch({ process: process39 });
   app.cdm.on('load', ({ contentId }) => { if (contentId === 'title 2') throw Object.assign(new Error('no'), { name: 'QuotaExceededError' }); });
-  app.cdm.on('load', () => { expect(components.updatesEnabled).toBe(true); });
+  app.cdm.on('load', () => { expect(app.components.updatesEnabled).toBe(true); });
   expect(offline.unready()).toHaveLength(2);
   expect(await offline.startTravelMode()).toMatchObject({ unready: [{ contentId: 'title 2' }] });
 });
@@ -163,7 +136,7 @@ describe('its end', () => {
     await app.offline.close();
     const content = stored(Date.now());
     writeFileSync(file(), typeof content === 'string' ? content : JSON.stringify(content));
-    components.updatesEnabled = false;
+    app.components.updatesEnabled = false;
     app.newElectron();
     expectOff(await attach());
   });
@@ -178,16 +151,16 @@ describe('its end', () => {
     mkdirSync(database);
     app.newElectron();
     await expect(attach()).rejects.toMatchObject({ code: expect.stringMatching(/^ERR_/) });
-    expect([components.updatesEnabled, existsSync(file()), autoUpdater.autoDownload, app.electron.powerMonitor.events.eventNames()]).toEqual([true, false, true, []]);
+    expect([app.components.updatesEnabled, existsSync(file()), autoUpdater.autoDownload, app.electron.powerMonitor.events.eventNames()]).toEqual([true, false, true, []]);
     app.offline = undefined;
   });
 
   test('leaves component updates off where the app itself had them off', async () => {
-    components.updatesEnabled = false;
+    app.components.updatesEnabled = false;
     const offline = await attach();
     expect(await offline.startTravelMode()).toMatchObject({ held: ['app', 'cdm'] });
     await offline.endTravelMode();
-    expect([components.updatesEnabled, offline.travelMode()]).toEqual([false, null]);
+    expect([app.components.updatesEnabled, offline.travelMode()]).toEqual([false, null]);
   });
 });
 
@@ -195,7 +168,7 @@ test('a crash between writing its end and turning updates off is made good at th
   await attach();
   const untilMs = Date.now() + DAY;
   await app.offline.startTravelMode({ untilMs });
-  components.updatesEnabled = true;
+  app.components.updatesEnabled = true;
   const offline = await relaunch();
   await turn();
   expectOn(offline, untilMs);
@@ -205,13 +178,13 @@ describe('component updates are never turned off', () => {
   const uninstalled = { version: '0.0.0.0', whenReady: async () => { throw new Error('no network'); } };
 
   test('before the CDM is installed, nor at the launches after', async () => {
-    components = componentsOf(uninstalled);
+    app.components = componentsOf(uninstalled);
     const offline = await attach();
     const report = await offline.startTravelMode();
     expect(report).toMatchObject({ held: ['app'] });
     expect(codes(report)).toContain('cdm-not-installed');
     await relaunch();
-    expect(components.updatesEnabled).toBe(true);
+    expect(app.components.updatesEnabled).toBe(true);
     await app.offline.endTravelMode();
     expectOff(app.offline);
   });
@@ -219,29 +192,29 @@ describe('component updates are never turned off', () => {
   test('when the CDM has gone meanwhile', async () => {
     await attach();
     await app.offline.startTravelMode();
-    components = componentsOf(uninstalled);
+    app.components = componentsOf(uninstalled);
     await relaunch();
     await turn();
-    expect(components.updatesEnabled).toBe(true);
+    expect(app.components.updatesEnabled).toBe(true);
   });
 
   test.each([
     ['stock Electron', undefined],
     ['an Electron without the switch', componentsOf({ updatesEnabled: undefined })],
   ])('by %s', async (_what, given) => {
-    components = given;
+    app.components = given;
     const offline = await attach();
     const report = await offline.startTravelMode();
     expect(report).toMatchObject({ held: ['app'] });
     expect(codes(report)).toContain('no-component-updates');
-    expect(components?.updatesEnabled).toBeUndefined();
+    expect(app.components?.updatesEnabled).toBeUndefined();
   });
 
   test.each([
     ['its version is not observed, and it is ready', { version: null }],
     ['its update fails, and an older one is there', { whenReady: async () => { throw new Error('no network'); } }],
   ])('but a CDM is installed when %s', async (_what, more) => {
-    components = componentsOf(more);
+    app.components = componentsOf(more);
     expect(await (await attach()).startTravelMode()).toMatchObject({ held: ['app', 'cdm'] });
   });
 });
@@ -269,8 +242,8 @@ test('a file that cannot be removed is a warning, and nothing is held', async ()
   rmSync(file());
   mkdirSync(file());
   await offline.endTravelMode();
-  expect([components.updatesEnabled, autoUpdater.autoInstallOnAppQuit, offline.travelMode()]).toEqual([true, true, null]);
-  expect(takeWarnings()).toEqual(['ERR_STORAGE']);
+  expect([app.components.updatesEnabled, autoUpdater.autoInstallOnAppQuit, offline.travelMode()]).toEqual([true, true, null]);
+  expect(app.takeWarnings()).toEqual(['ERR_STORAGE']);
 });
 
 describe('called off', () => {
@@ -304,7 +277,7 @@ describe('called off', () => {
     const ended = expect(start).rejects.toMatchObject({ code: 'ERR_CLOSED' });
     await offline.close();
     await ended;
-    expect([components.updatesEnabled, existsSync(file()), app.electron.powerMonitor.events.eventNames()]).toEqual([true, false, []]);
+    expect([app.components.updatesEnabled, existsSync(file()), app.electron.powerMonitor.events.eventNames()]).toEqual([true, false, []]);
   });
 });
 

@@ -154,7 +154,7 @@ function stateOf(reference, session, verdict) {
 }
 
 /** Why nothing is done for a session that is not proven; null: there is no reason. @param {World} world @param {any} session */
-function whyIdle({ reference, hasDriver }, session) {
+function whyIdle({ reference, hasDriver, nextAttemptAt }, session) {
   const row = /** @type {Row} */ (reference.rows.get(session.id));
   const lane = reference.lanes[row.lane];
   if (reference.mode === 'observe') return 'it may only observe';
@@ -165,7 +165,7 @@ function whyIdle({ reference, hasDriver }, session) {
   if (reference.isHeld(row, 'check') || reference.isHeld(row, 'license')) return 'held';
   // A server that asked for patience gets it, whoever asks.
   if (session.nextAttemptAt !== null && (!row.isWished || reference.isThrottled)) return 'it waits';
-  if (session.state !== 'active' && reference.isThrottled) return 'its server is asked slowly';
+  if (session.state !== 'active' && reference.isThrottled && nextAttemptAt !== null) return 'its server is asked slowly';
   if (session.state !== 'active' && !row.isWished && reference.unauthorized.has(row.account)) return 'its account has to sign in';
   if (!row.renewable) return 'it cannot be licensed again';
   return session.state === 'blocked' && !row.isWished && FINAL.includes(session.reason) ? 'somebody has to ask' : null;

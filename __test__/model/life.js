@@ -66,11 +66,7 @@ const ACTS = {
     if (then === 'leave') return;
     if (then === 'hang') await run;
     if (then === 'abort') controller.abort();
-    if (then === 'window') {
-      // What was out with the old one has had its try.
-      for (const row of world.reference.rows.values()) row.isWished = false;
-      world.openWindow();
-    }
+    if (then === 'window') world.openWindow();
     if (then === 'relaunch') await relaunch(world, {});
     else await resume(world);
   },
@@ -206,6 +202,7 @@ async function act(world, operation) {
 /** @param {World} world */
 async function settle(world) {
   const report = await world.offline.revalidate();
+  world.nextAttemptAt = report.nextAttemptAt;
   world.atRest = !['hasty', 'healing'].includes(world.policy) || report.nextAttemptAt === null;
   for (const lane of world.reference.lanes) {
     // Nothing was called off, so that the last answer is recorded.

@@ -119,7 +119,11 @@ function watch(driver, reference, truth) {
       const model = reference.lanes[laneIndex(session.lane)];
       const { epoch } = model;
       const row = isPast() ? undefined : mayBeAsked(session, model.phase?.name === 'verify' ? 'verify' : 'check');
-      const outcome = await driver.check(session, context);
+      const outcome = await driver.check(session, context).catch((/** @type {any} */ error) => {
+        // What was out with a window that went has had its try.
+        if (row && !isPast() && error?.code === 'ERR_DRIVER_GONE') row.isWished = false;
+        throw error;
+      });
       if (!isPast()) heard(row, session, outcome, epoch);
       return outcome;
     },

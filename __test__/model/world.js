@@ -60,6 +60,8 @@ class World {
   paused = null;
   /** Nothing is going on: what was asked for has been done. */
   atRest = true;
+  /** When the addon goes on by itself, as it said last; null: not before something is asked of it. @type {number | null} */
+  nextAttemptAt = null;
   /** @type {{ release(): void, model: any }[]} */
   holds = [];
   /** @type {Record<string, { answer: any, left: number }[]>} */

@@ -2,7 +2,7 @@
 
 const { rewriteSalts } = require('../../testbed/cdm-breaks.js');
 const output = require('../demo/output.js');
-const { playOffline } = require('./updates.js');
+const { playOffline, UNPACED } = require('./updates.js');
 
 /**
  * @typedef {import('../../testbed/installed-app.js').InstalledApp} InstalledApp
@@ -10,10 +10,11 @@ const { playOffline } = require('./updates.js');
  */
 
 /**
- * A wait is longer than a run takes, so that the run asks once for each title. A licence takes its turn to be requested in the CDM,
- * 200 ms each when none comes: its time-out must leave the last of four time to ask.
+ * A run asks once for each title: a wait, of which jitter leaves a tenth at least, is longer than a run; and a server that fails five times
+ * is left alone, so all eight are asked for before the first answer counts. A licence takes its turn to be requested in the CDM, 200 ms
+ * each when none comes: its time-out must leave the last of eight time to ask.
  */
-const POLICY = { backoffBaseMs: 4_500, backoffMaxMs: 4_500, licenseTimeoutMs: 1_500 };
+const POLICY = { ...UNPACED, licenseConcurrency: 8, licenseTimeoutMs: 4_000, backoffBaseMs: 600_000, backoffMaxMs: 600_000 };
 
 /** @type {Record<string, import('../../testbed/servers.js').Behaviour>} */
 const SERVERS = {
@@ -59,6 +60,7 @@ async function surviveServer(app, contentIds, behaviour) {
   const requests = app.requests().license - before.license;
 
   app.licenseServer?.behave('ok');
+  for (const contentId of contentIds) await offline.retry(contentId);
   await app.settle();
   return { blocked, ...(blocked < contentIds.length && { deferred }), requests, played: await playOffline(app, contentIds) };
 }
