@@ -269,10 +269,29 @@ describe('the CDM', () => {
     components.version = '1.0.0.1';
     app.electron.powerMonitor.emit('resume');
     app.electron.powerMonitor.emit('resume');
-    expect(updated.mock.calls).toEqual([[{ cdms: [{ keySystem: PLACE.keySystem, version: '1.0.0.1' }] }]]);
+    // One that was downloaded may be shown before it runs, which it does from the next start.
+    expect(updated.mock.calls).toEqual([[{ cdms: [{ keySystem: PLACE.keySystem, version: null }] }]]);
     await updated.mock.results[0].value;
     expect(offline.verdict('title 1')).toMatchObject({ state: 'suspect' });
+    await once(offline, 'run-finished');
+    expect(offline.verdict('title 1')).toMatchObject({ playable: 'offline' });
+    const next = await relaunch({ components: componentsOf({ version: '1.0.0.1' }) });
+    expect(next.launch).toMatchObject({ suspects: 1 });
+    expect(next.verdict('title 1')).toMatchObject({ state: 'suspect' });
   });
+});
+
+test('a CDM that could not be recorded is told again after the next sleep', async () => {
+  const components = componentsOf();
+  const offline = await attach({ components });
+  const updated = jest.spyOn(offline, 'updatePlatform').mockRejectedValueOnce(Object.assign(new Error('disk'), { code: 'ERR_STORAGE' }));
+  components.version = '1.0.0.1';
+  for (let times = 0; times < 3; times++) {
+    app.electron.powerMonitor.emit('resume');
+    await turn();
+  }
+  expect(updated).toHaveBeenCalledTimes(2);
+  expect(app.takeWarnings()).toEqual(['ERR_STORAGE']);
 });
 
 describe('the updater', () => {
@@ -395,6 +414,18 @@ describe('a launch that only repairs', () => {
     await again();
   });
 
+  test('stays one when another such launch is made', async () => {
+    await broken(1);
+    jest.spyOn(console, 'log').mockImplementation(() => {});
+    const quitting = quits();
+    attach({ process: REPAIR });
+    app.electron.app.emit('second-instance', {}, REPAIR.argv, '/');
+    await quitting;
+    expect(console.log.mock.calls).toEqual([['1 of 1 ready']]);
+    console.log.mockRestore();
+    await again();
+  });
+
   test.each(['second-instance', 'activate'])('becomes a launch like any other when somebody opens the app: %s', async (event) => {
     await broken(2);
     const working = new Promise((resolve) => {
@@ -415,6 +446,26 @@ describe('a launch that only repairs', () => {
     await offline.revalidate();
     expect(app.electron.app.exited).toBe(false);
     expect(offline.unready()).toEqual([]);
+  });
+
+  test('becomes one also when the app is opened before the store is; its end is put to the viewer then', async () => {
+    await broken(1);
+    app.cdm.on('load', never);
+    const confirmQuit = jest.fn(() => false);
+    const attaching = attach({ process: REPAIR, confirmQuit });
+    app.electron.app.emit('second-instance', {});
+    await attaching;
+    app.electron.app.quit();
+    expect(confirmQuit).toHaveBeenCalledTimes(1);
+    expect(app.electron.app.exited).toBe(false);
+  });
+
+  test('that cannot open the store leaves nothing behind', async () => {
+    const first = await attach();
+    app.newElectron();
+    await expect(attachElectron({ ...app.electron.parts, process: REPAIR, lanes: [PLACE], lockWaitMs: 0 })).rejects.toMatchObject({ code: 'ERR_IN_USE' });
+    expectNothingOf(app.electron);
+    await first.close();
   });
 
   test('quits also when it cannot report, or is closed meanwhile', async () => {

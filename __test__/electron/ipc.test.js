@@ -164,6 +164,9 @@ describe('a hostile page', () => {
       ['title 1', { keyStatuses: Object.fromEntries(Array.from({ length: 70_000 }, (_none, n) => [`${n}`, 'usable'])) }]],
     ['a report that contains itself', 'reportPlayback', ['title 1', { error: cyclic }]],
     ['a report that is nested deeply', 'reportPlayback', ['title 1', { error: deep }]],
+    ['arguments of nothing but holes', 'verdict', new Array(100_000_000)],
+    ['a report of nothing but holes', 'reportPlayback', ['title 1', { error: new Array(100_000_000) }]],
+    ['a report of a number of a million digits', 'reportPlayback', ['title 1', { error: 10n ** 1_000_000n }]],
     ['a report of bytes', 'reportPlayback', ['title 1', { error: new Uint8Array(1_000_000) }]],
     ['a report with a map', 'reportPlayback', ['title 1', { keyStatuses: new Map([[keyId(1), 'usable']]) }]],
     ['a report with key ids that are none', 'reportPlayback', ['title 1', { keyStatuses: { '../../etc/passwd': 'usable' } }]],
@@ -223,7 +226,7 @@ describe('a hostile page', () => {
 
 test('when the IPC ends every page lets go, and no progress is told', async () => {
   const offline = await served(1);
-  const { api } = await openPage();
+  const { api, webContents } = await openPage();
   await api.hold({ kind: 'playing', contentId: 'title 1' });
   await api.reportPlayback('title 1', { error: '6013' });
   await offline.revalidate();
@@ -232,4 +235,5 @@ test('when the IPC ends every page lets go, and no progress is told', async () =
   expect(await ready).toMatchObject({ contentId: titles(1)[0] });
   expect(electron.ipcMain.handlers.size).toBe(0);
   expect(offline.listenerCount('progress')).toBe(0);
+  expect(webContents.events.eventNames()).toEqual([]);
 });

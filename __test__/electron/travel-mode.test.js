@@ -35,7 +35,7 @@ test('holds updates of CDM and app until it is ended, through launches, and says
   const untilMs = Date.now() + 10 * DAY;
   const report = await offline.startTravelMode({ untilMs });
   expect(report).toMatchObject({ untilMs, held: ['app', 'cdm'], unready: [] });
-  expect(codes(report)).toEqual(['cdm-downloaded-already', 'installed-by-others', 'licences-expire', 'old-cdm-switched-off']);
+  expect(codes(report)).toEqual(['app-downloaded-already', 'cdm-downloaded-already', 'installed-by-others', 'licences-expire', 'old-cdm-switched-off']);
   expect(report.notHeld.every(({ message }) => message.length > 20)).toBe(true);
   expectOn(offline, untilMs);
   expect(statSync(file()).mode & 0o777).toBe(0o600);
@@ -155,6 +155,21 @@ describe('its end', () => {
     app.offline = undefined;
   });
 
+  test('does not come because the store cannot be opened', async () => {
+    await attach();
+    await app.offline.startTravelMode();
+    await app.offline.close();
+    const database = path.join(app.directory, 'offline-sessions', 'offline-sessions.sqlite3');
+    rmSync(database);
+    mkdirSync(database);
+    app.newElectron();
+    await expect(attach()).rejects.toMatchObject({ code: expect.stringMatching(/^ERR_/) });
+    await turn();
+    expect([app.components.updatesEnabled, existsSync(file())]).toEqual([false, true]);
+    expect(autoUpdater).toMatchObject({ autoDownload: false, autoInstallOnAppQuit: false });
+    app.offline = undefined;
+  });
+
   test('leaves component updates off where the app itself had them off', async () => {
     app.components.updatesEnabled = false;
     const offline = await attach();
@@ -189,13 +204,15 @@ describe('component updates are never turned off', () => {
     expectOff(app.offline);
   });
 
-  test('when the CDM has gone meanwhile', async () => {
+  test.each([true, false])('when the CDM has gone meanwhile; updatesEnabled was %p', async (updatesEnabled) => {
     await attach();
     await app.offline.startTravelMode();
-    app.components = componentsOf(uninstalled);
+    app.components = componentsOf({ ...uninstalled, updatesEnabled });
     await relaunch();
     await turn();
     expect(app.components.updatesEnabled).toBe(true);
+    await app.offline.endTravelMode();
+    expectOff(app.offline);
   });
 
   test.each([

@@ -189,6 +189,93 @@ test('announced twice an update is asked about once; a newer one is not download
   expect([feed.downloads, linux.installed]).toEqual([1, '3.0.0']);
 });
 
+describe('an update that was agreed to, and waits to be installed,', () => {
+  beforeEach(async () => {
+    attach();
+    const copied = prepared();
+    await assessed({ version: '2.0.0' });
+    await copied;
+  });
+
+  test('is installed though a newer one is advised against, after travel mode too', async () => {
+    expect(await assessed({ ...GONE, version: '3.0.0' })).toMatchObject({ advice: 'defer' });
+    hook.hold();
+    expect(autoUpdater.autoInstallOnAppQuit).toBe(false);
+    hook.release();
+    for (let times = 0; times < 2; times++) await offline.assessUpdate({});
+    linux.quit();
+    expect([feed.downloads, linux.installed]).toEqual([1, '2.0.0']);
+  });
+
+  test('goes when the app downloads the newer one by itself: nothing is installed that was not agreed to', async () => {
+    await assessed({ ...GONE, version: '3.0.0' });
+    await autoUpdater.downloadUpdate();
+    linux.quit();
+    expect([feed.downloads, linux.installed]).toEqual([2, '1.0.0']);
+  });
+});
+
+describe('what is installed by quitting is what was agreed to', () => {
+  const announce = async (info) => {
+    const assessing = next(offline, 'update-assessed');
+    autoUpdater.emit('update-available', info);
+    await assessing;
+    await turn();
+  };
+
+  beforeEach(() => {
+    autoUpdater = Object.assign(new EventEmitter(), { autoDownload: true, autoInstallOnAppQuit: true, downloadUpdate: jest.fn(async () => []) });
+    attach();
+  });
+
+  test('when a newer one is advised against while it is downloaded', async () => {
+    await announce({ version: '2.0.0' });
+    await announce({ ...GONE, version: '3.0.0' });
+    expect([autoUpdater.downloadUpdate.mock.calls.length, autoUpdater.autoInstallOnAppQuit]).toEqual([1, false]);
+    autoUpdater.emit('update-downloaded', { version: '2.0.0' });
+    expect(autoUpdater.autoInstallOnAppQuit).toBe(true);
+    hook.hold();
+    autoUpdater.emit('update-downloaded', { version: '2.0.0' });
+    expect(autoUpdater.autoInstallOnAppQuit).toBe(false);
+    await turn();
+  });
+
+  test('when the app has downloaded an older one by itself', async () => {
+    await announce(GONE);
+    autoUpdater.emit('update-downloaded', GONE);
+    await announce({ version: '2.1.0' });
+    expect([autoUpdater.downloadUpdate.mock.calls.length, autoUpdater.autoInstallOnAppQuit]).toEqual([1, false]);
+    autoUpdater.emit('update-downloaded', { version: '2.1.0' });
+    expect(autoUpdater.autoInstallOnAppQuit).toBe(true);
+    await turn();
+  });
+});
+
+test('an update that is withdrawn while the viewer is asked is not downloaded, nor assessed again when it was held', async () => {
+  let answer;
+  attach({ confirmUpdate: () => new Promise((resolve) => { answer = resolve; }) });
+  await assessed(GONE);
+  feed.release = { version: '1.0.0' };
+  expect(await autoUpdater.checkForUpdates()).toMatchObject({ isUpdateAvailable: false });
+  answer(true);
+  await expectHeldBack();
+  hook.hold();
+  hook.release();
+  await turn();
+  expect([offline.assessUpdate.mock.calls.length, feed.downloads]).toEqual([1, 0]);
+});
+
+test('attached to again, as by a store that is opened again, an updater gets back what the app had chosen', async () => {
+  attach();
+  await assessed(GONE);
+  hook.stop();
+  attach({ confirmUpdate: () => true });
+  const copied = prepared();
+  await assessed();
+  await copied;
+  expect(autoUpdater.autoInstallOnAppQuit).toBe(true);
+});
+
 test('an assessment that fails is a warning, and made again when the update is announced again', async () => {
   attach();
   offline.assessUpdate.mockRejectedValueOnce(Object.assign(new Error('disk'), { code: 'ERR_STORAGE' }));
@@ -209,7 +296,8 @@ test('the end of the app does not wait for the viewer, and installs nothing that
   await offline.close();
   answer(true);
   await expectHeldBack();
-  expect([autoUpdater.listenerCount('update-available'), autoUpdater.listenerCount('update-downloaded')]).toEqual([0, 0]);
+  const events = ['update-available', 'update-not-available', 'update-downloaded'];
+  expect(events.map((event) => autoUpdater.listenerCount(event))).toEqual([0, 0, 0]);
 });
 
 test('a store that closes in the middle of an assessment is no warning', async () => {
@@ -246,6 +334,14 @@ describe('a store that is not open yet', () => {
     linux.quit();
     expect(linux.installed).toBe('2.0.0');
   });
+});
+
+test('a second store that cannot be opened takes nothing from the first', async () => {
+  attach();
+  await assessed(GONE);
+  attachUpdater(Promise.reject(new Error('in use')), autoUpdater);
+  await expectHeldBack();
+  expect(autoUpdater.listenerCount('update-available')).toBe(1);
 });
 
 describe('held, as in travel mode', () => {
@@ -285,6 +381,23 @@ describe('held, as in travel mode', () => {
     answer(true);
     await turn();
     expect([feed.downloads, autoUpdater.autoInstallOnAppQuit]).toEqual([1, false]);
+  });
+
+  test('a question that the viewer is looking at is not put to him again', async () => {
+    let answer;
+    const confirmUpdate = jest.fn(() => new Promise((resolve) => { answer = resolve; }));
+    attach({ confirmUpdate });
+    await assessed(GONE);
+    hook.hold();
+    hook.release();
+    for (let times = 0; times < 2; times++) await offline.assessUpdate({});
+    await expectHeldBack();
+    expect(confirmUpdate).toHaveBeenCalledTimes(1);
+    const copied = prepared();
+    answer(true);
+    await copied;
+    linux.quit();
+    expect(linux.installed).toBe('2.0.0');
   });
 
   test('with nothing announced the switches are as before', () => {

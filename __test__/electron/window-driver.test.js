@@ -141,6 +141,22 @@ describe('a page that goes under its work', () => {
     driver.closePage();
   });
 
+  test('is not closed in idle times before its phases have ended, however long that takes', async () => {
+    const ends = [];
+    const { driver, pages } = driverOf({ endPhase: () => new Promise((resolve) => { ends.push(resolve); }) });
+    const lanes = [PLACE, { ...PLACE, keySystem: 'com.widevine.alpha' }];
+    for (const lane of lanes) await driver.startPhase(lane, 'license', null, {});
+    const ended = lanes.map((lane) => driver.endPhase(lane, 'license'));
+    ends[0]();
+    await ended[0];
+    await idle(7_000);
+    expect(pages.map(({ isGone }) => isGone)).toEqual([false]);
+    ends[1]();
+    await ended[1];
+    await idle();
+    expect(pages.map(({ isGone }) => isGone)).toEqual([true]);
+  });
+
   test('before its phase has begun is replaced', async () => {
     const offline = await app.updateThatBroke(1, { driver: windowDriver() });
     const off = app.cdm.on('phase', () => {
@@ -293,6 +309,48 @@ describe.each([['a view', true], ['a hidden window, where Electron has no views'
       : [{ show: false, focusable: false, skipTaskbar: true, webPreferences: expect.objectContaining({ sandbox: true }) }]);
     expect(electron.windows.every((window) => window.excludedFromShownWindowsMenu)).toBe(true);
   });
+});
+
+test('a preload of the app\'s session that fails in the page is none of ours: the work is done', async () => {
+  app.electron.sessionPreloads.push('/app/preload.js');
+  app.electron.preloads['/app/preload.js'] = () => { throw new Error('no player on this page'); };
+  const offline = await app.updateThatBroke(1, { driver: windowDriver() });
+  expect(await offline.revalidate()).toMatchObject({ licensed: 1 });
+});
+
+test('a hidden window in place of one that went with the app\'s last is opened when Electron has told that all are closed', async () => {
+  const electron = app.newElectron({ urls: [BLANK, PLAYER], preloads: app.electron.preloads, views: false });
+  const told = jest.fn();
+  electron.app.on('window-all-closed', told);
+  const window = await electron.openWindow(PLAYER);
+  // As Electron does (shell/browser/native_window.cc): promises go on between `closed` and the end of the window.
+  window.destroy = () => {
+    window.closed = true;
+    window.webContents.close();
+    window.emit('closed');
+    setImmediate(() => {
+      electron.windows.splice(electron.windows.indexOf(window), 1);
+      electron.app.windowClosed();
+    });
+  };
+  const offline = await app.updateThatBroke(1, { driver: windowDriver(PLACE, electron) });
+  const off = app.cdm.on('load', () => {
+    off();
+    window.close();
+    return never();
+  });
+  expect(await offline.revalidate()).toMatchObject({ licensed: 1 });
+  expect(told).toHaveBeenCalledTimes(1);
+});
+
+test('when it is stopped no page is opened any more, and nothing of the app\'s windows is listened to', async () => {
+  const window = await app.electron.openWindow(PLAYER);
+  const windows = new HiddenWindows(app.electron.parts, () => {});
+  const page = new WorkerPage(PLACE, windows, new WorkerIpc(app.electron.parts.ipcMain));
+  windows.stop();
+  await expect(page.loaded).rejects.toMatchObject({ code: 'ERR_DRIVER_GONE' });
+  expect(app.electron.contents).toEqual([window.webContents]);
+  expect(window.events.eventNames()).toEqual([]);
 });
 
 test('a window of the app\'s own is used as it is, and outlives its work', async () => {

@@ -100,6 +100,8 @@ async function main() {
     if (n < hooks.length - 1) await app.quit();
     if (n === 1) damage(path.join(app.directory, 'offline-sessions.sqlite3'));
   }
+  // The copy that follows a run may not be there yet.
+  await app.offline.prepareForUpdate();
   const { playable } = app.offline.verdict(CONTENT_ID);
   console.log(`${playable}`);
   console.log(`${app.server.requests} requests`);

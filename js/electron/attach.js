@@ -7,7 +7,7 @@ const { originOf } = require('./frames');
 const { serveIpc } = require('./ipc');
 const { electronPlatform } = require('./platform');
 const { watchQuit } = require('./quit');
-const { isRepairLaunch, repairAndQuit } = require('./repair');
+const { isRepairLaunch, RepairLaunch } = require('./repair');
 const { TravelMode } = require('./travel-mode');
 const { attachUpdater } = require('./updater');
 const { watchCdm, watchConnectivity } = require('./watch');
@@ -81,22 +81,26 @@ async function attachElectron(options) {
   const attached = new Promise((/** @type {(attaching: any) => void} */ resolve) => { begin = resolve; });
   // At once: an app need not wait for the store before it asks for updates.
   const updater = autoUpdater ? attachUpdater(attached, autoUpdater, { confirmUpdate }) : undefined;
-  begin(attach(options, updater));
+  const repair = isRepairLaunch((options.process ?? process).argv) ? new RepairLaunch(options.app) : null;
+  const attaching = attach(options, updater, repair);
+  attaching.catch(() => repair?.end());
+  begin(attaching);
   return attached;
 }
 
 /**
  * @param {ElectronParts & AttachOptions & Hooks} options
  * @param {import('./updater').AttachedUpdater | undefined} updater
+ * @param {RepairLaunch | null} repair
  * @returns {Promise<AttachedSessions>}
  */
-async function attach(options, updater) {
+async function attach(options, updater, repair) {
   const { app, ipcMain, lockWaitMs = LOCK_WAIT_MS, policy, acquireLicense, classifyRefusal, adopt, knowledge, preflight } = options;
   const lanes = lanesOf(options.lanes);
   const allowedOrigins = originsOf(options.allowedOrigins) ?? lanes.map(({ origin }) => origin);
+  /** @type {import('./quit').ConfirmQuit | undefined} */
   const confirmQuit = check.optionalFunction('confirmQuit', options.confirmQuit);
   const onRepaired = check.optionalFunction('onRepaired', options.onRepaired);
-  const repairs = isRepairLaunch((options.process ?? process).argv);
 
   const platform = await electronPlatform(options);
   const directory = check.string('directory', options.directory ?? path.join(app.getPath('userData'), 'offline-sessions'));
@@ -117,9 +121,9 @@ async function attach(options, updater) {
   const warn = (error) => { if (error?.code !== 'ERR_CLOSED') offline.emit('warning', error); };
   travel.warn = warn;
   const plainLanes = lanes.map(({ origin, partition, keySystem }) => ({ origin, partition, keySystem }));
+  const takeUp = () => Promise.all(plainLanes.filter((_, at) => lanes[at]?.player).map((lane) => offline.reconcile(lane).catch(warn)));
   const begin = async () => {
-    const listed = plainLanes.filter((_, at) => lanes[at]?.player);
-    await Promise.all(listed.map((lane) => offline.reconcile(lane).catch(warn)));
+    await takeUp();
     await offline.revalidate({ spread: true }).catch(warn);
   };
   /** @type {(() => void)[]} */
@@ -137,16 +141,21 @@ async function attach(options, updater) {
     stops.push(serveIpc(offline, { ipcMain, allowedOrigins, lanes: plainLanes }));
     stops.push(watchCdm(offline, options, platform.cdms?.[0]?.version ?? null, begin, warn));
     stops.push(watchConnectivity(offline, options));
-    stops.push(watchQuit(offline, app, repairs ? undefined : confirmQuit, warn));
+    // Who could be asked in a repair? Whoever has opened the app meanwhile.
+    stops.push(watchQuit(offline, app, confirmQuit && ((unready) => (!repair || repair.isOpened ? confirmQuit(unready) : true)), warn));
     closeWindows = driveWindows(offline, options, lanes);
-    const { changes, firstRun } = offline.launch;
-    if ((changes.length > 0 || firstRun) && !repairs) begin();
   } catch (error) {
     await offline.close();
     throw error;
   }
-  if (repairs && !await repairAndQuit(offline, app, onRepaired, warn)) return new Promise(() => {});
-  return offline;
+  const { changes, firstRun } = offline.launch;
+  const isNew = changes.length > 0 || firstRun;
+  if (!repair) {
+    if (isNew) begin();
+    return offline;
+  }
+  if (isNew) await takeUp();
+  return await repair.run(offline, onRepaired, warn) ? offline : new Promise(() => {});
 }
 
 /**

@@ -41,8 +41,8 @@ const ENDS = /** @type {const} */ (['destroyed', 'render-process-gone', 'did-nav
 function serveIpc(offline, { ipcMain, allowedOrigins, lanes }) {
   /** @type {Map<import('electron').WebContents, Page>} */
   const pages = new Map();
-  /** @type {WeakSet<import('electron').WebContents>} */
-  const watched = new WeakSet();
+  /** Those that are watched, with what ends that. @type {Map<import('electron').WebContents, () => void>} */
+  const watched = new Map();
   let lastHold = 0;
 
   /** @type {Record<string, (page: Page, ...args: any[]) => unknown>} */
@@ -84,11 +84,21 @@ function serveIpc(offline, { ipcMain, allowedOrigins, lanes }) {
     pages.set(contents, page);
     // Each call that waits listens.
     setMaxListeners(0, page.gone.signal);
-    if (!watched.has(contents)) {
-      watched.add(contents);
-      for (const end of ENDS) contents.on(/** @type {any} */ (end), () => forget(contents));
-    }
+    if (!watched.has(contents)) watch(contents);
     return page;
+  }
+
+  /** @param {import('electron').WebContents} contents */
+  function watch(contents) {
+    const onEnd = () => forget(contents);
+    const unwatch = () => {
+      for (const end of ENDS) contents.off(/** @type {any} */ (end), onEnd);
+      contents.off('destroyed', unwatch);
+      watched.delete(contents);
+    };
+    for (const end of ENDS) contents.on(/** @type {any} */ (end), onEnd);
+    contents.on('destroyed', unwatch);
+    watched.set(contents, unwatch);
   }
 
   /** @param {import('electron').WebContents} contents */
@@ -132,6 +142,7 @@ function serveIpc(offline, { ipcMain, allowedOrigins, lanes }) {
     ipcMain.removeHandler(CHANNEL);
     offline.off('progress', tell);
     for (const contents of [...pages.keys()]) forget(contents);
+    for (const unwatch of [...watched.values()]) unwatch();
   };
 }
 
@@ -149,8 +160,11 @@ function contentIdOf(contentId) {
  * @param {number} depth
  */
 function assertSmall(value, budget, depth) {
-  budget.left -= typeof value === 'string' ? value.length + 1 : 1;
+  // An array counts by its length: it may be all holes, and what reads it would make billions of values of them.
+  budget.left -= typeof value === 'string' || Array.isArray(value) ? value.length + 1 : 1;
   if (budget.left < 0 || depth > MAX_DEPTH) throw check.invalid('arguments', 'are more than this call takes');
+  // No call takes one, and to write a long one as text takes minutes.
+  if (typeof value === 'bigint') throw check.invalid('arguments', 'must be plain data');
   if (typeof value !== 'object' || value === null) return;
   const prototype = Object.getPrototypeOf(value);
   if (!Array.isArray(value) && Object.getPrototypeOf(prototype) !== null) throw check.invalid('arguments', 'must be plain data');

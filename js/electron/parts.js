@@ -10,7 +10,8 @@
  * @typedef {Pick<import('electron').WebContents, 'close' | 'getURL' | 'isDestroyed' | 'loadURL' | 'off' | 'on' | 'send'
  *   | 'setWindowOpenHandler'>} WebContents
  * @typedef {Pick<import('electron').WebFrameMain, 'detached' | 'origin' | 'parent'>} Frame
- * @typedef {{ isDestroyed(): boolean, once(event: 'closed', listener: () => void): unknown }} Window any, of the app's or ours
+ * @typedef {{ isDestroyed(): boolean, once(event: 'closed', listener: () => void): unknown,
+ *   off(event: 'closed', listener: () => void): unknown }} Window any, of the app's or ours
  * @typedef {{ getAllWindows(): Window[] }} Windows
  * @typedef {Window & { destroy(): void, webContents: WebContents, excludedFromShownWindowsMenu: boolean }} HiddenWindow
  * @typedef {Windows & { new (options: import('electron').BrowserWindowConstructorOptions): HiddenWindow }} BrowserWindows

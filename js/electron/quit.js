@@ -5,7 +5,8 @@
  * @typedef {import('../types').Verdict} Verdict
  *
  * @typedef {(unready: Verdict[]) => boolean | void} ConfirmQuit is given the titles that would not play offline, there being some, and may ask
- *   the viewer (`dialog.showMessageBoxSync`); false: the app stays. Not asked when Windows logs off: nothing is told then
+ *   the viewer (`dialog.showMessageBoxSync`); false: the app stays. Not asked when Windows logs off: nothing is told then. Of `quitAndInstall` it is
+ *   asked too, when the installer runs or the windows are closed already: an app that calls that had better agree
  */
 
 /**

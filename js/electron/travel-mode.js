@@ -27,6 +27,7 @@ const CDM_WAIT_MS = 5_000;
 const NOT_HELD = Object.freeze({
   'old-cdm-switched-off': 'Old CDMs get switched off: a licence server may refuse this one while it is held back.',
   'cdm-downloaded-already': 'A CDM that has been downloaded already runs from the next start.',
+  'app-downloaded-already': 'Under macOS an update of the app that has been downloaded already is installed all the same.',
   'installed-by-others': 'The operating system, a store, the viewer or the app itself (quitAndInstall) may install an update.',
   'licences-expire': 'Licences expire when they expire.',
   'no-app-updater': 'No updater that can be held is attached: updates of the app are installed as ever.',
@@ -154,8 +155,12 @@ class TravelMode {
     await rm(this.#file, { force: true }).catch((cause) => this.warn(storageError('travel mode ended, and its file is still there', cause)));
   }
 
+  /** A CDM that has gone since would never come back: Electron has persisted that updates are off. */
   async #holdComponents() {
-    if (this.#components?.updatesEnabled === true && await this.#isCdmInstalled() && this.#stored) this.#components.updatesEnabled = false;
+    const components = this.#components;
+    if (components?.updatesEnabled === undefined) return;
+    const installed = await this.#isCdmInstalled();
+    if (this.#stored) components.updatesEnabled = !installed;
   }
 
   /** Off before that, there would never be a CDM. A version of `null` says nothing; being ready does. */
@@ -173,8 +178,12 @@ class TravelMode {
     const held = [];
     /** @type {(keyof typeof NOT_HELD)[]} */
     const codes = ['old-cdm-switched-off', 'installed-by-others', 'licences-expire'];
-    if (this.#updater?.canHold) held.push('app');
-    else codes.push('no-app-updater');
+    if (this.#updater?.canHold) {
+      held.push('app');
+      codes.push('app-downloaded-already');
+    } else {
+      codes.push('no-app-updater');
+    }
     if (this.#components?.updatesEnabled === false) {
       held.push('cdm');
       codes.push('cdm-downloaded-already');

@@ -31,14 +31,16 @@ const HINTS = /** @type {const} */ (['electron', 'chromium', 'cdms']);
 /**
  * Has each update assessed before it is downloaded. With electron-updater `autoDownload` is false from now on: what is announced is
  * assessed, and downloaded when the advice is `install` or `confirmUpdate` says so; until then `autoInstallOnAppQuit` is false (in 7,
- * `autoInstallEvent` is `manual`), so that what the app downloads by itself is not installed either. Of a feed's `vendor` field the versions
+ * `autoInstallEvent` is `manual`), so that what the app downloads by itself is not installed either; an earlier one that was agreed to, and
+ * has been downloaded, is. Of a feed's `vendor` field the versions
  * are told. Electron's own autoUpdater downloads what it finds and has no such switches: there the advice is given and nothing held back.
  * For a downloaded update the store is made ready (`prepareForUpdate`). Quitting never waits for any of it.
  *
  * What fails is a `warning` of the OfflineSessions, and the update is assessed anew when it is announced again. What fails in a
  * download, the updater itself tells.
  *
- * @param {Assessor | Promise<Assessor>} offline when the promise rejects, everything is as if the updater had never been attached
+ * @param {Assessor | Promise<Assessor>} offline when the promise rejects, everything is as if the updater had never been attached,
+ *   but for what is held
  * @param {Updater} autoUpdater
  * @param {{ confirmUpdate?: ConfirmUpdate }} [options]
  * @returns {AttachedUpdater}
@@ -48,13 +50,15 @@ function attachUpdater(offline, autoUpdater, options) {
   /** @type {ConfirmUpdate | undefined} */
   const confirmUpdate = check.optionalFunction('confirmUpdate', check.options(options, ['confirmUpdate']).confirmUpdate);
   const opened = Promise.resolve(offline);
-  const switches = 'autoDownload' in autoUpdater ? new Switches(autoUpdater) : null;
+  const switches = 'autoDownload' in autoUpdater ? switchesOf(autoUpdater) : null;
   /** What was announced last. @type {UpdateInfo | undefined} */
   let announced;
   /** The version that is being assessed, or about which the viewer is being asked. @type {string | undefined} */
   let pending;
   /** @type {string | undefined} */
   let agreed;
+  /** @type {string | undefined} */
+  let downloaded;
   let isHeld = false;
   let isStopped = false;
 
@@ -67,10 +71,19 @@ function attachUpdater(offline, autoUpdater, options) {
     if (info && info.version !== pending) decide(info);
   };
 
+  /** Withdrawn, as a roll-out that is stopped: the updater would still download it. */
+  const onNotAvailable = () => {
+    announced = undefined;
+    pending = undefined;
+  };
+
+  /** What the updater would install now. */
+  const isAgreed = () => downloaded !== undefined && downloaded === agreed;
+
   /** @param {UpdateInfo} info */
   const decide = (info) => {
     if (info.version === agreed) return download();
-    switches?.hold();
+    if (!isAgreed()) switches?.hold();
     pending = info.version;
     run(async (store) => {
       const isCurrent = () => pending === info.version && !isHeld && !isStopped;
@@ -89,15 +102,22 @@ function attachUpdater(offline, autoUpdater, options) {
 
   const download = () => {
     if (isHeld || !switches) return;
-    switches.release();
+    // Until it is there, what the app has downloaded by itself would be installed.
+    if (downloaded === undefined || isAgreed()) switches.release();
     switches.updater.downloadUpdate().catch(() => {});
   };
 
   /** @param {Assessor} store @param {UpdateInfo} info */
   const assess = (store, info) => withHints(info, (target) => store.assessUpdate(target), (error) => warn(store, error));
 
-  /** @param {UpdateInfo} [info] electron-updater's; Electron's own autoUpdater gives more, and no version of its own kind */
-  const onDownloaded = (info) => run((store) => withHints(info, (target) => store.prepareForUpdate(target), () => {}));
+  /** @param {UpdateInfo} [info] electron-updater's; Electron's own autoUpdater gives an event, and no version */
+  const onDownloaded = (info) => {
+    downloaded = info?.version;
+    // The updater looks at the switch after this event.
+    if (isAgreed() && !isHeld) switches?.release();
+    else if (announced) switches?.hold();
+    run((store) => withHints(info, (target) => store.prepareForUpdate(target), () => {}));
+  };
 
   /** @param {(store: Assessor) => Promise<unknown>} work */
   const run = (work) => {
@@ -105,29 +125,34 @@ function attachUpdater(offline, autoUpdater, options) {
   };
 
   const stop = () => {
+    if (switches && !isStopped) switches.attached -= 1;
     isStopped = true;
     autoUpdater.off('update-available', onAvailable);
+    autoUpdater.off('update-not-available', onNotAvailable);
     autoUpdater.off('update-downloaded', onDownloaded);
   };
 
+  if (switches) switches.attached += 1;
   switches?.noDownload();
   autoUpdater.on('update-available', onAvailable);
+  autoUpdater.on('update-not-available', onNotAvailable);
   autoUpdater.on('update-downloaded', onDownloaded);
   opened.catch(() => {
     stop();
-    switches?.restore();
+    // Travel mode goes on without the store.
+    if (!isHeld && switches?.attached === 0) switches.restore();
   });
   return {
     canHold: switches !== null,
     hold() {
       isHeld = true;
-      pending = undefined;
       switches?.hold();
     },
     release() {
       isHeld = false;
-      if (announced && switches) decide(announced);
-      else switches?.release();
+      if (!announced || isAgreed()) switches?.release();
+      // The viewer may still be looking at the question.
+      if (announced && announced.version !== pending) decide(announced);
     },
     stop,
   };
@@ -157,6 +182,19 @@ function warn(store, error) {
   if (/** @type {any} */ (error)?.code !== 'ERR_CLOSED') store.emit('warning', error);
 }
 
+/** @type {WeakMap<object, Switches>} */
+const known = new WeakMap();
+
+/**
+ * One for each updater, also when it is attached to again: what the app had chosen is known of the first time alone.
+ * @param {import('./parts').ElectronUpdater} updater
+ */
+function switchesOf(updater) {
+  const switches = known.get(updater) ?? new Switches(updater);
+  known.set(updater, switches);
+  return switches;
+}
+
 /** electron-updater's public switches. `autoInstallOnAppQuit` of 6.x is `autoInstallEvent` in 7. */
 class Switches {
   /** @type {boolean} */
@@ -164,6 +202,8 @@ class Switches {
   /** The app's own choice, while it does not count. @type {unknown} */
   #install;
   #isHeld = false;
+  /** How many stores. */
+  attached = 0;
 
   /** @param {import('./parts').ElectronUpdater} updater */
   constructor(updater) {

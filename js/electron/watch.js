@@ -11,11 +11,13 @@ const { widevineNow, widevineWhenReady } = require('./platform');
 const ONLINE_CHECK_MS = 10_000;
 
 /**
- * Tells of a CDM that became ready after the launch, or that is another one after a sleep.
+ * Tells of a CDM that became ready after the launch, or that seems to be another one after a sleep. Which of the two runs then is not known: a
+ * CDM that was downloaded runs from the next start, and may be shown before (design, section 2). So its version counts as not observed: what it
+ * proves is proof until the next launch, which compares.
  * @param {OfflineSessions} offline
  * @param {{ components?: import('./parts').Components, powerMonitor?: PowerMonitor }} electron
  * @param {string | null} known the version that the launch began with
- * @param {() => void} changed called when it is not that of the launch before
+ * @param {() => void} changed called when it is not, or may not be, that of the launch before
  * @param {(error: unknown) => void} warn
  * @returns {() => void} ends it
  */
@@ -25,10 +27,15 @@ function watchCdm(offline, { components, powerMonitor }, known, changed, warn) {
   const tell = (cdm) => {
     // Not observed now says nothing against what was.
     if (ended || cdm.version === null || cdm.version === known) return;
+    const before = known;
     known = cdm.version;
-    offline.updatePlatform({ cdms: [cdm] })
-      .then(({ changes }) => { if (changes.some(({ component }) => component === 'cdm')) changed(); })
-      .catch(warn);
+    const seems = before === null ? cdm : { ...cdm, version: null };
+    offline.updatePlatform({ cdms: [seems] }).then(({ changes }) => {
+      if (before !== null || changes.some(({ component }) => component === 'cdm')) changed();
+    }).catch((error) => {
+      known = before;
+      warn(error);
+    });
   };
   const onResume = () => tell(widevineNow(components));
   let ended = false;

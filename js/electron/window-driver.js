@@ -69,13 +69,14 @@ class WindowDriver {
   async endPhase(lane, name) {
     const phase = this.#phases.get(lane.keySystem);
     if (!phase) return;
-    this.#phases.delete(lane.keySystem);
     phase.ended.abort(gone('The phase has ended.'));
-    this.#rest();
     const page = phase.current;
     const ended = page && driverOf(page)?.endPhase(lane, name).then(() => true);
     // It hangs, and the lock with it. Electron's 'unresponsive' comes of input, which such a page never has.
     if (ended && !await withinMs(END_MS, ended)) page.close();
+    // Not before: until then the CDM may still write.
+    if (this.#phases.get(lane.keySystem) === phase) this.#phases.delete(lane.keySystem);
+    this.#rest();
   }
 
   /** @type {SessionDriver['probe']} */

@@ -1,5 +1,7 @@
 'use strict';
 
+const { OfflineSessionsError } = require('../errors');
+
 /**
  * @typedef {import('./parts').WebContents} WebContents
  * @typedef {import('./parts').Window} Window
@@ -19,8 +21,8 @@
 class HiddenWindows {
   #electron;
   #lastClosed;
-  /** @type {WeakSet<Window>} */
-  #watched = new WeakSet();
+  /** With what is told that they close. @type {Map<Window, () => void>} */
+  #watched = new Map();
   /** @type {Set<Window>} */
   #ours = new Set();
   #stopped = false;
@@ -34,8 +36,9 @@ class HiddenWindows {
     this.#watchAll();
   }
 
-  /** @param {import('electron').WebPreferences} webPreferences @returns {Hidden} */
+  /** Throws ERR_DRIVER_GONE when it has been stopped. @param {import('electron').WebPreferences} webPreferences @returns {Hidden} */
   open(webPreferences) {
+    if (this.#stopped) throw new OfflineSessionsError('ERR_DRIVER_GONE', 'The store was closed.');
     // No event tells of a new BaseWindow.
     this.#watchAll();
     const { WebContentsView, BrowserWindow } = this.#electron;
@@ -62,6 +65,8 @@ class HiddenWindows {
   stop() {
     this.#stopped = true;
     this.#electron.app.off('browser-window-created', this.#created);
+    for (const [window, onClosed] of this.#watched) window.off('closed', onClosed);
+    this.#watched.clear();
   }
 
   /** @param {unknown} _event @param {Window} window */
@@ -74,11 +79,13 @@ class HiddenWindows {
   /** @param {Window} window */
   #watch(window) {
     if (this.#watched.has(window)) return;
-    this.#watched.add(window);
-    window.once('closed', () => {
+    const onClosed = () => {
+      this.#watched.delete(window);
       const others = this.#appWindows().filter((other) => other !== window);
-      if (!this.#stopped && !this.#ours.has(window) && others.length === 0) this.#lastClosed();
-    });
+      if (!this.#ours.has(window) && others.length === 0) this.#lastClosed();
+    };
+    this.#watched.set(window, onClosed);
+    window.once('closed', onClosed);
   }
 
   #appWindows() {

@@ -81,7 +81,7 @@ class WorkerPage {
 
   /** The driver whose work this page does. Throws ERR_WORKER_PAGE when it has come to another origin. */
   get driver() {
-    if (this.isGone || !this.#driver) throw new OfflineSessionsError('ERR_DRIVER_GONE', 'The window has gone.');
+    if (this.isGone || !this.#driver) throw gone('The window has gone.');
     this.#assertOrigin();
     return this.#driver;
   }
@@ -103,6 +103,10 @@ class WorkerPage {
   async #load(pageUrl, windows) {
     const { partition, player } = this.#place;
     const preload = player === 'shaka' ? SHAKA_PRELOAD : PRELOAD;
+    // Not in the turn in which the app's last window closes. Electron emits `closed` before it takes that window off its list
+    // (shell/browser/native_window.cc), so a hidden one that is opened there would keep `window-all-closed` from firing.
+    await new Promise((resolve) => { setImmediate(resolve); });
+    if (this.isGone) throw gone('The window is no longer wanted.');
     const { contents, close, mayClose } = windows.open({
       preload, sandbox: true, contextIsolation: true, nodeIntegration: false, backgroundThrottling: false, ...(partition && { partition }),
     });
@@ -127,7 +131,7 @@ class WorkerPage {
   /** @param {NonNullable<Place['contents']>} own */
   async #useOwn(own) {
     const contents = await own();
-    if (this.isGone) throw new OfflineSessionsError('ERR_DRIVER_GONE', 'The window is no longer wanted.');
+    if (this.isGone) throw gone('The window is no longer wanted.');
     if (!contents || contents.isDestroyed()) throw workerPage('the app has no window to offer');
     this.#watch(contents);
     // Its worker may have said that it is ready before anybody heard.
@@ -144,18 +148,21 @@ class WorkerPage {
     this.#ipc.serve(contents, this.#place.origin, (data) => port.onmessage?.({ data }));
     this.#undo.push(() => this.#ipc.leave(contents));
     const failed = new Promise((_resolve, reject) => {
-      const gone = () => {
-        reject(new OfflineSessionsError('ERR_DRIVER_GONE', 'The window has gone.'));
+      const onGone = () => {
+        reject(gone('The window has gone.'));
         this.close();
       };
       /** @param {unknown} _event @param {string} path @param {Error} cause */
-      const failedPreload = (_event, path, cause) => reject(workerPage(`the preload ${path} failed`, cause));
-      contents.on('destroyed', gone);
-      contents.on('render-process-gone', gone);
+      const failedPreload = (_event, path, cause) => {
+        // Those of the app's own session run in this page too.
+        if (path === PRELOAD) reject(workerPage(`the preload ${path} failed`, cause));
+      };
+      contents.on('destroyed', onGone);
+      contents.on('render-process-gone', onGone);
       contents.on('preload-error', failedPreload);
-      this.#undo.push(gone, () => {
-        contents.off('destroyed', gone);
-        contents.off('render-process-gone', gone);
+      this.#undo.push(onGone, () => {
+        contents.off('destroyed', onGone);
+        contents.off('render-process-gone', onGone);
         contents.off('preload-error', failedPreload);
       });
     });
@@ -163,6 +170,9 @@ class WorkerPage {
     return /** @type {Promise<never>} */ (failed);
   }
 }
+
+/** @param {string} why */
+const gone = (why) => new OfflineSessionsError('ERR_DRIVER_GONE', why);
 
 /** @param {string} why @param {unknown} [cause] */
 const workerPage = (why, cause) => new OfflineSessionsError('ERR_WORKER_PAGE', why, { cause });
