@@ -11,7 +11,7 @@ const CONFIGURATION = { initDataTypes: [], audioCapabilities: [], videoCapabilit
 describeBrowser('Adoption in Shaka\'s catalogue, in Firefox', 'firefox', (found) => {
   const suite = useInstalledApp(found, { shareBrowser: true, App: ShakaApp });
   const player = (method, ...args) => suite.app.player()(method, ...args);
-  const session = (fields) => ({ lane: suite.app.lane, contentId: URI, sessionId: '7', keyIds: KEY_IDS, keyStatusWaitMs: 300, ...fields });
+  const session = (fields) => ({ lane: suite.app.lane, contentId: URI, sessionId: '7', previousSessionIds: [], keyIds: KEY_IDS, keyStatusWaitMs: 300, ...fields });
 
   /** @template T @param {string} phase @param {() => Promise<T>} work */
   async function inPhase(phase, work) {
@@ -38,6 +38,63 @@ describeBrowser('Adoption in Shaka\'s catalogue, in Firefox', 'firefox', (found)
     const [before] = (await player('readDatabase')).records;
     expect(await adopt()).toBe(outcome);
     expect((await player('readDatabase')).records).toEqual([{ ...before, sessionIds }]);
+  });
+
+  test.each([
+    ['an id that the session had before', ['5', '6'], ['6'], '8', ['5', '8']],
+    ['the latest of those that it had', ['5', '6'], ['6', '5'], '8', ['5', '8']],
+    ['its own id before the new one', ['8', '7'], [], '8', ['8', '8']],
+  ])('replaces %s', async (_name, sessionIds, previousSessionIds, newSessionId, expected) => {
+    await player('addRecords', [recordOf({ sessionIds })]);
+    expect(await adopt({ previousSessionIds }, newSessionId)).toBe('adopted');
+    expect((await player('readDatabase')).records).toEqual([expect.objectContaining({ sessionIds: expected })]);
+  });
+
+  test('goes by init data where it is known whose is whose: after a wipe sessions of a title may get each other\'s ids', async () => {
+    await player('addRecords', [recordOf({ sessionIds: ['1', '2', '3'] })]);
+    await suite.app.window.page.evaluate(async (creationTime) => {
+      const { writeRecording } = await import('/js/shaka/recordings.mjs');
+      await writeRecording(1, { creationTime, initDataType: 'cenc', initData: [1, 2, 3].map((n) => new Uint8Array([n])) });
+    }, recordOf().creationTime);
+    const initData = (n) => Buffer.from([n]).toString('base64');
+    for (const [n, newSessionId] of [[1, '2'], [3, '1'], [2, '3']]) expect(await adopt({ sessionId: `${n}`, initData: initData(n) }, newSessionId)).toBe('adopted');
+    expect(await adopt({ sessionId: '3', initData: initData(3) }, '1')).toBe('adopted');
+    expect((await player('readDatabase')).records).toEqual([expect.objectContaining({ sessionIds: ['2', '3', '1'] })]);
+    expect(await adopt({ sessionId: '3', initData: initData(1) }, '4')).toBe('catalogue-changed');
+  });
+
+  test('writes when the first of several licences ends', async () => {
+    await player('addRecords', [recordOf({ sessionIds: ['6', '7'] })]);
+    await suite.app.window.page.evaluate(async (judged, ends) => {
+      const { ShakaDriver } = await import('/js/shaka/index.mjs');
+      const { EmeDriver } = await import('/js/renderer/index.mjs');
+      EmeDriver.prototype.check = async ({ sessionId }) => ({ kind: 'loaded', keyStatuses: {}, expiration: ends[sessionId] });
+      const driver = new ShakaDriver();
+      for (const sessionId of ['6', '8']) await driver.check({ ...judged, sessionId });
+      await driver.startPhase(judged.lane, 'adopt', null);
+      await driver.adopt(judged, '8');
+      await driver.endPhase(judged.lane);
+    }, session(), { 6: 1_800_000_000_000, 8: 1_900_000_000_000 });
+    expect((await player('readDatabase')).records).toEqual([expect.objectContaining({ sessionIds: ['6', '8'], expiration: '1800000000000' })]);
+  });
+
+  test('finds a lane\'s own contents, when another lane\'s phase was under way as it began', async () => {
+    const widevine = { ...recordOf().drmInfo, keySystem: 'com.widevine.alpha' };
+    await player('addRecords', [recordOf(), recordOf({ drmInfo: widevine, appMetadata: { title: 'Other' } })]);
+    const outcomes = await suite.app.window.page.evaluate(async (judged) => {
+      const { ShakaDriver } = await import('/js/shaka/index.mjs');
+      const driver = new ShakaDriver({ contentIdOf: ({ appMetadata }) => appMetadata.title });
+      const lane = { ...judged.lane, keySystem: 'com.widevine.alpha' };
+      await driver.startPhase(judged.lane, 'adopt', null);
+      const starting = driver.startPhase(lane, 'adopt', null);
+      const first = await driver.adopt({ ...judged, contentId: 'Film' }, '8');
+      await driver.endPhase(judged.lane);
+      await starting;
+      const second = await driver.adopt({ ...judged, lane, contentId: 'Other' }, '8');
+      await driver.endPhase(lane);
+      return [first, second];
+    }, session());
+    expect(outcomes).toEqual(['adopted', 'adopted']);
   });
 
   test('finds the content gone', async () => {
@@ -98,6 +155,23 @@ describeBrowser('Adoption in Shaka\'s catalogue, in Firefox', 'firefox', (found)
     expect((await player('readDatabase')).sessionIds).toEqual([entry('5'), entry('8', 'com.widevine.alpha')]);
   });
 
+  test('so does a new session before its licence is asked for, since Shaka may remove what it lists meanwhile', async () => {
+    const entry = (sessionId) => ({ sessionId, keySystem: 'org.w3.clearkey' });
+    await player('addRecords', [recordOf()], [entry('1'), entry('5')]);
+    const initData = Buffer.from(JSON.stringify({ kids: KEY_IDS.map((keyId) => Buffer.from(keyId, 'hex').toString('base64url')) })).toString('base64');
+    let listed;
+    const outcome = await inPhase('license', (driver) => driver.license(session({ initDataType: 'keyids', initData }), {
+      requestId: 'r1',
+      sessionCreated: async () => {},
+      acquireLicense: async () => {
+        listed = (await player('readDatabase')).sessionIds;
+        throw { kind: 'unreachable' };
+      },
+      signal: new AbortController().signal,
+    }));
+    expect([outcome, listed]).toEqual([expect.objectContaining({ kind: 'unreachable' }), [entry('5')]]);
+  });
+
   describe('release leaves alone', () => {
     test.each([
       ['what a stored content has', (sessionId) => [[recordOf({ sessionIds: [sessionId] })], []]],
@@ -111,6 +185,21 @@ describeBrowser('Adoption in Shaka\'s catalogue, in Firefox', 'firefox', (found)
       expect(await inPhase('release', (driver) => driver.release(session({ sessionId }), {}))).toEqual({ kind: 'absent' });
       expect(Object.keys(await suite.app.inventory())).toEqual([sessionId]);
     });
+  });
+
+  test('release leaves alone what an older cell of the database has', async () => {
+    await player('makeDatabase', { stores: ['manifest-v3', 'manifest-v5', 'segment-v5', 'session-ids'] });
+    await player('deleteRecord', await suite.app.download({ contentId: 'title', folder: 'a' }));
+    await suite.app.window.page.evaluate(() => new Promise((resolve) => {
+      const opening = globalThis.indexedDB.open('shaka_offline_db');
+      opening.onsuccess = () => {
+        const transaction = opening.result.transaction('manifest-v3', 'readwrite');
+        transaction.objectStore('manifest-v3').add({ sessionIds: ['1'], drmInfo: { keySystem: 'org.w3.clearkey' } });
+        transaction.oncomplete = () => resolve(opening.result.close());
+      };
+    }));
+    expect(await inPhase('release', (driver) => driver.release(session({ sessionId: '1' }), {}))).toEqual({ kind: 'absent' });
+    expect(Object.keys(await suite.app.inventory())).toEqual(['1']);
   });
 
   test('a session that was restored is closed after use: opened again on the same MediaKeys, it is there', async () => {

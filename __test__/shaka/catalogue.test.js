@@ -7,6 +7,7 @@ const { KEY_IDS, COMMON, WIDEVINE, box, pssh, recordOf, base64 } = require('../h
 
 const URI = 'offline:manifest/idb/v5/1';
 const LAYOUT = { name: 'OfflineSessionsError', code: 'ERR_SHAKA_LAYOUT' };
+const INIT_DATA = Buffer.from(JSON.stringify({ kids: [Buffer.from(KEY_IDS[0], 'hex').toString('base64url')] })).toString('base64');
 const NOTHING = Buffer.alloc(0);
 
 describeBrowser('Shaka\'s catalogue, in Firefox', 'firefox', (found) => {
@@ -35,6 +36,12 @@ describeBrowser('Shaka\'s catalogue, in Firefox', 'firefox', (found) => {
       await driver.startPhase(suite.app.lane, 'release', { initDataTypes: [], audioCapabilities: [], videoCapabilities: [] });
       await expect(driver.release(session, {})).rejects.toMatchObject(LAYOUT);
       await driver.endPhase(suite.app.lane, 'release');
+      await driver.startPhase(suite.app.lane, 'license', { initDataTypes: [], audioCapabilities: [], videoCapabilities: [] });
+      const unpaid = jest.fn();
+      const licensing = driver.license({ ...session, initDataType: 'keyids', initData: INIT_DATA }, { sessionCreated: unpaid, acquireLicense: unpaid, signal: new AbortController().signal });
+      await expect(licensing).rejects.toMatchObject(LAYOUT);
+      await driver.endPhase(suite.app.lane, 'license');
+      expect(unpaid).not.toHaveBeenCalled();
       expect(await player('readDatabase')).toEqual({ version, stores, records: [], sessionIds: [] });
     });
 
@@ -76,6 +83,10 @@ describeBrowser('Shaka\'s catalogue, in Firefox', 'firefox', (found) => {
   test.each([
     ['a licence that ends', { expiration: 1_800_000_000_000 }, { expiration: 1_800_000_000_000 }],
     ['a licence URL that is not one', { drmInfo: { keySystem: 'org.w3.clearkey', licenseServerUri: 'data:,x' } }, { licenseUrl: null }],
+    ['no licence URL', { drmInfo: { keySystem: 'org.w3.clearkey', licenseServerUri: '' } }, { licenseUrl: null }],
+    ['a licence URL that is too long with its query', { drmInfo: { keySystem: 'org.w3.clearkey', licenseServerUri: `https://license.example.com/x?token=${'t'.repeat(1100)}` } }, { licenseUrl: 'https://license.example.com/x' }],
+    ['a licence URL of the page\'s origin', { drmInfo: { keySystem: 'org.w3.clearkey', licenseServerUri: '/license' } }, { licenseUrl: expect.stringMatching(/^http:\/\/[^/]+\/license$/) }],
+    ['key ids that were JSON once', { drmInfo: { ...recordOf().drmInfo, keyIds: {} } }, { keyIds: KEY_IDS }],
     ['metadata that JSON cannot write', { appMetadata: { title: 'x'.repeat(20_000) } }, { metadata: expect.objectContaining({ appMetadata: null }) }],
     ['a download under way', { isIncomplete: true, sessionIds: ['7', ''] }, { contentId: URI, sessionIds: ['7'], incomplete: true }],
   ])('says of %s what is known', async (_name, fields, entry) => {
@@ -90,12 +101,12 @@ describeBrowser('Shaka\'s catalogue, in Firefox', 'firefox', (found) => {
   });
 
   test('goes by the app\'s own ids where the app has some', async () => {
-    await player('addRecords', [recordOf()]);
-    const [entry] = await suite.app.window.page.evaluate(async (lane) => {
+    await player('addRecords', [recordOf(), recordOf({ appMetadata: {} })]);
+    const entries = await suite.app.window.page.evaluate(async (lane) => {
       const { ShakaDriver } = await import('/js/shaka/index.mjs');
-      return new ShakaDriver({ contentIdOf: ({ appMetadata, offlineUri }) => `${appMetadata.title} ${offlineUri}` }).inventory(lane);
+      return new ShakaDriver({ contentIdOf: ({ appMetadata }) => appMetadata.title }).inventory(lane);
     }, suite.app.lane);
-    expect(entry.contentId).toBe(`Film ${URI}`);
+    expect(entries.map(({ contentId }) => contentId)).toEqual(['Film', 'offline:manifest/idb/v5/2']);
   });
 
   describe('takes init data from', () => {
@@ -134,6 +145,29 @@ describeBrowser('Shaka\'s catalogue, in Firefox', 'firefox', (found) => {
       }));
       expect([await inventory(), await ofWidevine()]).toEqual(before);
       expect(before.map(([{ initData }]) => initData.length)).toEqual([boxes[0].length, boxes[0].length]);
+    });
+
+    test.each([
+      ['elsewhere', 'https://license.example.com/film/1', 'https://license.example.com/film/1'],
+      ['where the content says', 'https://license.example.com/clearkey', 'https://license.example.com/clearkey?tenant=1'],
+    ])('its recording, which says that the licence was asked for %s', async (_name, recorded, expected) => {
+      await player('addRecords', [recordOf()]);
+      await suite.app.window.page.evaluate(async (creationTime, licenseUrl) => {
+        const { writeRecording } = await import('/js/shaka/recordings.mjs');
+        await writeRecording(1, { creationTime, initDataType: 'cenc', initData: [new Uint8Array([1])], licenseUrl });
+      }, recordOf().creationTime, recorded);
+      expect(await inventory()).toMatchObject([{ licenseUrl: expected, initData: new Uint8Array([1]) }]);
+    });
+
+    test('what was recorded while its segments were searched, not what they hold', async () => {
+      const kept = await suite.app.window.page.evaluate(async () => {
+        const { addRecording, writeRecording } = await import('/js/shaka/recordings.mjs');
+        const recording = (creationTime, n) => ({ creationTime, initDataType: 'cenc', initData: [new Uint8Array([n])] });
+        await writeRecording(1, recording(7, 1));
+        const outcomes = [await addRecording(1, recording(7, 2)), await addRecording(1, recording(8, 3)), await addRecording(2, recording(7, 4))];
+        return outcomes.map(({ initData }) => initData[0][0]);
+      });
+      expect(kept).toEqual([1, 3, 4]);
     });
 
     test('what was recorded of a download that has ended since the records were read', async () => {

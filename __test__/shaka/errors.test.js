@@ -5,7 +5,7 @@ const { ACTIONS, REASONS } = require('../../js/words.js');
 const URI = 'https://license.example.com';
 /** A shaka.util.Error. */
 const error = (code, ...data) => ({ code, data, message: `Shaka Error ${code}` });
-const http = (status, headers = {}) => error(1001, URI, status, '', headers, 2, URI);
+const http = (status, headers = {}, body = '') => error(1001, URI, status, body, headers, 2, URI);
 
 let shaka, networking;
 beforeAll(async () => {
@@ -49,6 +49,8 @@ test.each([
   ['unavailable, with a date', http(503, { 'retry-after': new Date(Date.now() - 1000).toUTCString() }), { kind: 'throttled', status: 503, retryAfterMs: 0 }],
   ['unavailable', http(503), { kind: 'server-error', status: 503 }],
   ['forbidden, as a proxy says it too', http(403), { kind: 'unreachable' }],
+  ['forbidden in this region', http(403, {}, '{"error":"region"}'), { kind: 'refused', status: 403, reason: 'geo' }],
+  ['forbidden, on a page', http(403, {}, '<html>Your location'), { kind: 'unreachable' }],
   ['unauthorized', http(401), { kind: 'refused', reason: 'auth' }],
   ['legal reasons', http(451), { kind: 'refused', reason: 'geo' }],
   ['nothing in time', error(1003, URI), { kind: 'timeout' }],
@@ -80,8 +82,8 @@ describe('shakaConfiguration', () => {
     });
   });
 
-  test.each([['suspect', 'try'], ['lost', 'no'], ['unknown', 'online']])('changes nothing for what is %s', (state, playable) => {
-    expect(configure({ playable, state }, { ...session, suspect: true })).toEqual({});
+  test.each([['suspect', 'try'], ['lost', 'no'], ['unknown', 'online']])('uses none for what is %s, nor those of the title before', (state, playable) => {
+    expect(configure({ playable, state }, { ...session, suspect: true })).toEqual({ drm: { persistentSessionsMetadata: [] } });
   });
 });
 
@@ -92,6 +94,11 @@ describe('PSSH boxes', () => {
     return [...psshBoxes(new Uint8Array(Buffer.concat(parts)))].map((bytes) => Buffer.from(bytes));
   };
   const one = pssh(COMMON, '01');
+  const nested = (depth) => {
+    const bytes = Buffer.alloc(depth * 8, '\0\0\0\0moov');
+    for (let at = 0; at < depth; at++) bytes.writeUInt32BE((depth - at) * 8, at * 8);
+    return bytes;
+  };
   const large = Buffer.concat([Buffer.from('00000001', 'hex'), Buffer.from('moov'), Buffer.from((one.length + 16).toString(16).padStart(16, '0'), 'hex'), one]);
   const open = Buffer.concat([Buffer.alloc(4), Buffer.from('moof'), one]);
 
@@ -101,6 +108,7 @@ describe('PSSH boxes', () => {
     ['in a box that goes to the end', [open], 1],
     ['not in what is no container', [box('mdat', one)], 0],
     ['not in what is cut off', [one.subarray(0, -1)], 0],
+    ['not in containers that are in each other, however many', [nested(20_000)], 0],
     ['not in rubbish', [Buffer.alloc(64, 0xff), one], 0],
     ['not in nothing', [], 0],
   ])('are found %s', async (_name, parts, count) => {

@@ -2,7 +2,8 @@
 
 const { installFakeEme } = require('../helpers/fake-eme.js');
 
-const [SEGMENT, LICENSE] = [1, 2];
+const KEY_ID = '00112233445566778899aabbccddee01';
+const [MANIFEST, SEGMENT, LICENSE] = [0, 1, 2];
 
 /** A shaka.offline.Storage whose downloads the test brings to their ends. */
 function fakeStorage() {
@@ -23,7 +24,7 @@ function fakeStorage() {
       storage.downloads.push(download);
       return { promise: download.promise, abort: async () => { download.aborted = true; download.reject(new Error('aborted')); } };
     },
-    ask: (type) => Promise.all([...filters.request].map((filter) => filter(type, { licenseRequestType: 'license-request', sessionId: '1' }))),
+    ask: (type, fields) => Promise.all([...filters.request].map((filter) => filter(type, { licenseRequestType: 'license-request', sessionId: '1', ...fields }))),
     answer: (type) => [...filters.response].forEach((filter) => filter(type)),
   };
   return storage;
@@ -76,6 +77,56 @@ describe('recordShaka of a storage', () => {
     await jest.advanceTimersByTimeAsync(5_000);
   });
 
+  test('holds the lock while manifests come', async () => {
+    storage.store('m.mpd').promise.catch(() => {});
+    await settle();
+    for (const hear of [storage.ask, storage.answer, storage.ask]) {
+      await jest.advanceTimersByTimeAsync(4_000);
+      await hear(MANIFEST);
+    }
+    await jest.advanceTimersByTimeAsync(4_999);
+    expect(eme.held).toBe(1);
+    await jest.advanceTimersByTimeAsync(1);
+    expect(eme.held).toBe(0);
+  });
+
+  test('waits for the lock once for licences that are asked for at once', async () => {
+    await Promise.all([storage.ask(LICENSE), storage.ask(LICENSE)]);
+    expect([eme.held, holds]).toEqual([1, 1]);
+    await jest.advanceTimersByTimeAsync(5_000);
+  });
+
+  test('waits for the lock again when Shaka asks again', async () => {
+    const request = { licenseRequestType: 'license-request', sessionId: '1' };
+    for (let attempt = 0; attempt < 2; attempt++) {
+      for (const filter of storage.filters.request) await filter(LICENSE, request);
+      expect(eme.held).toBe(1);
+      await jest.advanceTimersByTimeAsync(5_000);
+      expect(eme.held).toBe(0);
+    }
+  });
+
+  test('leaves the lock alone for temporary licences, and for what the driver asks for in a phase of its own', async () => {
+    const { requestLicense } = await import('../../js/shaka/networking.mjs');
+    await storage.ask(LICENSE, { drmInfo: { sessionType: 'temporary' } });
+    expect(eme.held).toBe(0);
+    const networking = {
+      request: (type, request) => ({ promise: Promise.all([...storage.filters.request].map((filter) => filter(type, request))).then(() => ({ data: new Uint8Array([1]) })) }),
+    };
+    const shaka = { getNetworkingEngine: () => networking, getConfiguration: () => ({ drm: { servers: { 'org.w3.clearkey': 'https://license.example.com' } } }) };
+    const message = { messageType: 'license-request', message: new Uint8Array([1]) };
+    await requestLicense(shaka, message, { drmInfo: { keySystem: 'org.w3.clearkey' }, sessionId: '2' }, new AbortController().signal);
+    expect(eme.held).toBe(0);
+  });
+
+  test('lets go of the lock when there can be no hold', async () => {
+    recorder.stop();
+    const { recordShaka } = await import('../../js/shaka/index.mjs');
+    recorder = recordShaka(storage, { hold() { throw new Error('no window'); } });
+    await expect(storage.store('a').promise).rejects.toThrow('no window');
+    expect([eme.held, storage.downloads]).toEqual([0, []]);
+  });
+
   test('lets go at once when the download ends, well or not', async () => {
     const first = storage.store('a');
     await settle();
@@ -106,5 +157,89 @@ describe('recordShaka of a storage', () => {
     await operation.abort();
     await failed;
     expect(storage.downloads).toEqual([]);
+  });
+});
+
+describe('recordShaka of a player', () => {
+  let eme, player, sessions, record, ask;
+
+  beforeEach(async () => {
+    eme = installFakeEme({});
+    const networking = { registerRequestFilter: (filter) => { ask = filter; }, unregisterRequestFilter() {} };
+    sessions = [];
+    player = Object.assign(new EventTarget(), {
+      uri: 'offline:manifest/idb/v5/1',
+      getNetworkingEngine: () => networking,
+      getAssetUri: () => player.uri,
+      getActiveSessionsMetadata: () => sessions,
+      getKeyStatuses: () => ({ [KEY_ID]: 'usable' }),
+      getExpiration: () => Infinity,
+    });
+    const { recordShaka } = await import('../../js/shaka/index.mjs');
+    record = (options) => recordShaka(player, options);
+  });
+
+  test.each([
+    ['throws', () => { throw new Error('no window'); }],
+    ['rejects', async () => { throw new Error('no window'); }],
+  ])('lets a title go, that was open already, whose hold %s', async (_name, hold) => {
+    const recorder = record({ hold });
+    expect(eme.held).toBe(1);
+    player.dispatchEvent(new Event('manifestparsed'));
+    expect(eme.held).toBe(1);
+    player.dispatchEvent(new Event('unloading'));
+    await new Promise(setImmediate);
+    expect(eme.held).toBe(0);
+    recorder.stop();
+  });
+
+  test('writes licences that stay under the lock, and no others', async () => {
+    jest.useFakeTimers();
+    player.uri = null;
+    const recorder = record();
+    sessions = [{ sessionId: '1' }, { sessionId: '2' }];
+    const request = (fields) => ({ uris: ['https://license.example.com'], sessionId: '1', drmInfo: { sessionType: 'persistent-license' }, ...fields });
+    await ask(SEGMENT, request());
+    await ask(LICENSE, request({ drmInfo: { sessionType: 'temporary' } }));
+    await ask(LICENSE, request({ sessionId: 'of a storage' }));
+    expect(eme.held).toBe(0);
+    await Promise.all([ask(LICENSE, request()), ask(LICENSE, request({ sessionId: '2' }))]);
+    await jest.advanceTimersByTimeAsync(4_999);
+    expect(eme.held).toBe(1);
+    await jest.advanceTimersByTimeAsync(1);
+    expect([eme.held, jest.getTimerCount()]).toEqual([0, 0]);
+    recorder.stop();
+    jest.useRealTimers();
+  });
+
+  test.each(['player', 'storage'])('waits for the lock once where a storage that shares the networking is recorded, too, the %s first', async (first) => {
+    jest.useFakeTimers();
+    const { recordShaka } = await import('../../js/shaka/index.mjs');
+    player.uri = null;
+    sessions = [{ sessionId: '1' }];
+    const storage = fakeStorage();
+    const recorders = [record(), recordShaka(storage)];
+    const filters = [ask, ...storage.filters.request];
+    const request = { uris: ['https://license.example.com'], sessionId: '1', drmInfo: { sessionType: 'persistent-license' } };
+    for (const filter of first === 'player' ? filters : filters.reverse()) await filter(LICENSE, request);
+    expect(eme.held).toBe(1);
+    await jest.advanceTimersByTimeAsync(5_000);
+    expect([eme.held, jest.getTimerCount()]).toEqual([0, 0]);
+    for (const recorder of recorders) recorder.stop();
+    jest.useRealTimers();
+  });
+
+  test('says what keys a session has only where it is the only one', () => {
+    const told = [];
+    const recorder = record({ onSessions: (some) => told.push(...some) });
+    player.uri = 'https://cdn.example.com/m.mpd';
+    const persistent = { sessionType: 'persistent-license', sessionId: '1', initDataType: 'cenc', initData: new Uint8Array([1]) };
+    sessions = [persistent, { sessionType: 'temporary', sessionId: '2', initDataType: 'cenc', initData: new Uint8Array([2]) }];
+    player.dispatchEvent(new Event('keystatuschanged'));
+    sessions = [persistent];
+    player.dispatchEvent(new Event('keystatuschanged'));
+    const session = { contentId: player.uri, sessionId: '1', initDataType: 'cenc', initData: new Uint8Array([1]), expiration: null };
+    expect(told).toEqual([session, { ...session, proven: { keyStatuses: { [KEY_ID]: 'usable' } } }]);
+    recorder.stop();
   });
 });

@@ -11,6 +11,7 @@ const { useInstalledApp, BROWSER_TIMEOUT_MS } = require('../helpers/installed-ap
 const { KEY_IDS, COMMON, box } = require('../helpers/shaka-records.js');
 
 const URI = 'offline:manifest/idb/v5/1';
+const VERSIONS = ['shaka-player', 'shaka-player-4.14', 'shaka-player-4.7'];
 const TITLE = { contentId: 'title', folder: 'a' };
 /** A PSSH box of version 1 with one key id. @param {string} keyId */
 const psshOf = (keyId) => box('pssh', Buffer.from(`01000000${COMMON}00000001${keyId}00000000`, 'hex'));
@@ -32,8 +33,10 @@ const told = (app) => app.window.page.evaluate(() => globalThis.told.splice(0));
 describeBrowser('recordShaka, in Firefox', 'firefox', (found) => {
   const suite = useInstalledApp(found, { shareBrowser: true, App: ShakaApp });
 
-  test('writes licences under the origin\'s lock, while downloads are held, and lets go of both', async () => {
+  test.each(VERSIONS)('has %s write licences under the origin\'s lock, while downloads are held, and lets go of both', async (shaka) => {
     const { app } = suite;
+    app.shaka = shaka;
+    await app.reopenWindow();
     const other = await app.openWindow();
     await other.page.evaluate(() => new Promise((locked) => {
       navigator.locks.request('electron-offline-sessions', () => new Promise((free) => { globalThis.free = free; locked(); }));
@@ -48,6 +51,14 @@ describeBrowser('recordShaka, in Firefox', 'firefox', (found) => {
     await other.close();
   });
 
+  test('keeps where the app\'s filters have sent the request, without its query', async () => {
+    const { app } = suite;
+    app.query = '&filters';
+    await app.reopenWindow();
+    await app.download(TITLE, { method: 'storeRecorded' });
+    expect(await app.driver().inventory(app.lane)).toMatchObject([{ licenseUrl: `${app.licenseUrl}/film`, initDataType: 'cenc' }]);
+  });
+
   test('ends with a download that fails', async () => {
     const { app } = suite;
     app.licenseServer.behave({ status: 500 });
@@ -56,7 +67,7 @@ describeBrowser('recordShaka, in Firefox', 'firefox', (found) => {
     expect(await app.window.page.evaluate(async () => (await navigator.locks.query()).held)).toEqual([]);
   });
 
-  test.each(['shaka-player', 'shaka-player-4.14', 'shaka-player-4.7'])('keeps a title from being adopted while %s has it open', async (shaka) => {
+  test.each(VERSIONS)('keeps a title from being adopted while %s has it open', async (shaka) => {
     const { app } = suite;
     app.shaka = shaka;
     await app.reopenWindow();
@@ -78,7 +89,7 @@ describeBrowser('recordShaka, in Firefox', 'firefox', (found) => {
     expect(await told(app)).toEqual([`playing ${URI}`, `no longer playing ${URI}`]);
   });
 
-  test.each(['shaka-player', 'shaka-player-4.14', 'shaka-player-4.7'])('has %s open its sessions under the origin\'s lock', async (shaka) => {
+  test.each(VERSIONS)('has %s open its sessions under the origin\'s lock', async (shaka) => {
     const { app } = suite;
     app.shaka = shaka;
     await app.reopenWindow();

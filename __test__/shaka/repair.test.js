@@ -95,6 +95,14 @@ describeBrowser('A licence for a Shaka title, in Firefox', 'firefox', (found) =>
       for (const uri of URIS) expect(await app.attempt(uri)).toMatchObject(PLAYED);
     }, BROWSER_TIMEOUT_MS);
 
+    test('is asked for where a recorded storage shares that networking, too', async () => {
+      const { app } = suite;
+      app.query += '&recorded';
+      const offline = await updateThatBroke(app, { licenseTimeoutMs: 3_000 });
+      app.licenseServer.behave(wrapped);
+      expect(await offline.revalidate()).toMatchObject({ lost: 2, licensed: 2, adopted: 2 });
+    }, BROWSER_TIMEOUT_MS);
+
     test('waits as long as the server says, asked once', async () => {
       const { app } = suite;
       const offline = await updateThatBroke(app);

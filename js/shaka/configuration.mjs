@@ -8,7 +8,7 @@
  *
  * - Stored licences that are proven: online playback uses them, and asks for no other.
  * - Where persistent licences are unsupported: temporary ones, also for what is downloaded from now on (shaka-player #9524).
- * - Otherwise an object that changes nothing.
+ * - Otherwise nothing but that the player forgets the licences of the title before.
  *
  * @param {string} contentId
  * @param {{ verdict: Verdict, sessions: StoredSession[] }} known from the main process: `verdict(contentId)` and `find({ contentId })`
@@ -23,7 +23,7 @@ export function shakaConfiguration(contentId, { verdict, sessions }) {
     return { drm, offline: { usePersistentLicense: false } };
   }
   const proven = own.filter(({ state, suspect, initData }) => state === 'active' && !suspect && initData !== null);
-  if (verdict.playable !== 'offline' || proven.length === 0) return {};
+  if (verdict.playable !== 'offline' || proven.length === 0) return { drm: { persistentSessionsMetadata: [] } };
   const persistentSessionsMetadata = proven.map(({ sessionId, initData, initDataType }) => ({ sessionId, initData, initDataType }));
   return { drm: { persistentSessionOnlinePlayback: true, persistentSessionsMetadata, advanced: advanced('persistent-license') } };
 }

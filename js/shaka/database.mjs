@@ -1,15 +1,14 @@
 import { ShakaLayoutError } from './errors.mjs';
 
-/**
- * Shaka's own IndexedDB, as its `lib/offline/indexeddb/storage_mechanism.js` makes it. Older cells that a database of version 5 may
- * still have beside the stores named here are left alone.
- */
+/** Shaka's own IndexedDB, as its `lib/offline/indexeddb/storage_mechanism.js` makes it. */
 const DATABASE = 'shaka_offline_db';
 const VERSION = 5;
 export const MANIFESTS = 'manifest-v5';
 export const SEGMENTS = 'segment-v5';
 /** Ids whose removal failed when their title was removed: Shaka's `removeEmeSessions()` tries them again. */
 export const SESSION_IDS = 'session-ids';
+/** Of older cells, which a database of version 5 may still have: they are left alone, and so is what they name. */
+export const OLD_MANIFESTS = ['manifest', 'manifest-v2', 'manifest-v3'];
 
 /**
  * @template T
@@ -77,7 +76,7 @@ export async function transact(database, stores, mode, work) {
  * Runs `work` in one transaction of Shaka's database. A connection of ours never keeps Shaka, or whoever else, from deleting or
  * upgrading it.
  * @template T
- * @param {string[]} stores
+ * @param {string[]} stores those of older cells only where they are
  * @param {IDBTransactionMode} mode
  * @param {(transaction: IDBTransaction) => Promise<T>} work
  * @returns {Promise<T | null>} null: there is no such database, and there is none now; rejects with ERR_SHAKA_LAYOUT
@@ -90,7 +89,7 @@ export async function withShakaDatabase(stores, mode, work) {
     const missing = [MANIFESTS, SEGMENTS, SESSION_IDS].filter((name) => !database.objectStoreNames.contains(name));
     if (database.version !== VERSION) throw new ShakaLayoutError(`${DATABASE} has version ${database.version}, not ${VERSION}`);
     if (missing.length > 0) throw new ShakaLayoutError(`${DATABASE} has no ${missing.join(', ')}`);
-    return await transact(database, stores, mode, work);
+    return await transact(database, stores.filter((name) => database.objectStoreNames.contains(name)), mode, work);
   } finally {
     database.close();
   }

@@ -27,7 +27,8 @@ const SYSTEM_CODES = { 70: 'in-use', 72: 'load-failed', 75: 'system-id-changed' 
 const REFUSALS = { auth: ['auth', 'sign-in'], geo: ['geo', 'change-location'] };
 
 /**
- * What an error of Shaka's says of a title's licence.
+ * What an error of Shaka's says of a title's licence. While a player has the title open it is left alone: it is unloaded first, and then
+ * repaired.
  * @param {any} error a shaka.util.Error, the `error` event that it came in, the `stalldetected` event, or 'stall': no picture, and no
  *   error either
  * @returns {Explanation | null} null: it says nothing of a licence

@@ -13,9 +13,10 @@ const SYSTEM_IDS = {
 
 /**
  * @param {Uint8Array<ArrayBuffer>} bytes
+ * @param {string[]} [containers] in which boxes are looked for; they are not inside each other
  * @returns {Generator<Uint8Array<ArrayBuffer>>} each box, its header included
  */
-export function* psshBoxes(bytes) {
+export function* psshBoxes(bytes, containers = CONTAINERS) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = 0; at + 8 <= bytes.length;) {
     let [size, header] = [view.getUint32(at), 8];
@@ -25,7 +26,7 @@ export function* psshBoxes(bytes) {
     if (size < header || at + size > bytes.length) return;
     const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
     if (type === 'pssh') yield bytes.slice(at, at + size);
-    else if (CONTAINERS.includes(type)) yield* psshBoxes(bytes.subarray(at + header, at + size));
+    else if (containers.includes(type)) yield* psshBoxes(bytes.subarray(at + header, at + size), []);
     at += size;
   }
 }

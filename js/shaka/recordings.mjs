@@ -1,13 +1,14 @@
-import { forEach, transact } from './database.mjs';
+import { forEach, result, transact } from './database.mjs';
 
 /**
  * What re-licensing needs and Shaka does not keep: the init data of each stored content's sessions. Written when it is downloaded
- * (recorder.mjs), or once its segments have been searched. In a database of our own, so that Shaka's stays as Shaka made it.
+ * (storage-recorder.mjs), or once its segments have been searched. In a database of our own, so that Shaka's stays as Shaka made it.
  *
  * @typedef {object} Recording
  * @property {number} creationTime of Shaka's record: keys of a database that was deleted are used again
  * @property {string} initDataType
  * @property {Uint8Array<ArrayBuffer>[]} initData in the order of the record's `sessionIds`, which adoption keeps; one: for all of them
+ * @property {string | null} [licenseUrl] origin and path of what was asked for the first of them, where that was recorded
  */
 
 const DATABASE = 'electron-offline-sessions-shaka';
@@ -50,6 +51,25 @@ export async function readRecordings(stored) {
       else if (key <= newest) store.delete(key);
     });
     return recordings;
+  });
+}
+
+/** @param {number} key of Shaka's record @returns {Promise<Recording | undefined>} */
+export function readRecording(key) {
+  return withRecordings('readonly', (store) => result(store.get(key)));
+}
+
+/**
+ * @param {number} key of Shaka's record
+ * @param {Recording} found in its segments
+ * @returns {Promise<Recording>} what was recorded at its download, meanwhile, else what was found
+ */
+export function addRecording(key, found) {
+  return withRecordings('readwrite', async (store) => {
+    const recorded = await result(store.get(key));
+    if (recorded?.creationTime === found.creationTime) return recorded;
+    store.put(found, key);
+    return found;
   });
 }
 

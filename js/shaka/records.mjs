@@ -77,7 +77,9 @@ export function factsOf(key, record) {
  * @param {Recording} recording
  * @returns {CatalogueEntry[]}
  */
-export function entriesOf(contentId, { sessionIds, isIncomplete, metadata, ...facts }, { initDataType, initData }) {
+export function entriesOf(contentId, { sessionIds, isIncomplete, metadata, ...stated }, { initDataType, initData, licenseUrl }) {
+  // An app's request filter may have sent the request elsewhere.
+  const facts = licenseUrl && licenseUrl !== httpUrl(stated.licenseUrl, false) ? { ...stated, licenseUrl } : stated;
   /** @param {string[]} ids @param {Uint8Array} bytes @returns {CatalogueEntry} */
   const entry = (ids, bytes) => {
     const notRenewable = whyNotRenewable(bytes);
@@ -96,7 +98,8 @@ function whyNotRenewable({ length }) {
 
 /** @param {ShakaRecord} record */
 export function keyIdsOf({ drmInfo, streams }) {
-  const keyIds = [drmInfo, ...streams].flatMap(({ keyIds: some }) => [...some ?? []]).map((keyId) => String(keyId).toLowerCase());
+  // A Set, which is an empty object in records that were JSON once.
+  const keyIds = [drmInfo, ...streams].flatMap(({ keyIds: some }) => (some?.[Symbol.iterator] ? [...some] : [])).map((keyId) => String(keyId).toLowerCase());
   // Shaka puts zeros where a manifest names none.
   return [...new Set(keyIds)].filter((keyId) => /^[0-9a-f]{32}$/.test(keyId) && !/^0+$/.test(keyId));
 }
@@ -123,11 +126,19 @@ function plain(value) {
   }
 }
 
-/** Without user info, which is a secret, as a query may be. @param {unknown} text @param {boolean} withQuery */
-function httpUrl(text, withQuery) {
-  if (!URL.canParse(String(text))) return null;
-  const url = new URL(String(text));
+/**
+ * Without user info, which is a secret, as a query may be.
+ * @param {unknown} text
+ * @param {boolean} withQuery unless that is too long
+ * @returns {string | null}
+ */
+export function httpUrl(text, withQuery) {
+  // Where Shaka is given a path, the page's origin is meant.
+  const base = globalThis.location?.href;
+  if (typeof text !== 'string' || text === '' || !URL.canParse(text, base)) return null;
+  const url = new URL(text, base);
   if (!['http:', 'https:'].includes(url.protocol)) return null;
   const href = url.origin + url.pathname + (withQuery ? url.search : '');
-  return href.length <= MAX_URL_LENGTH ? href : null;
+  if (href.length <= MAX_URL_LENGTH) return href;
+  return withQuery ? httpUrl(text, false) : null;
 }

@@ -1,7 +1,7 @@
 import { fromBase64 } from '../renderer/base64.mjs';
 import { EmeDriver } from '../renderer/eme-driver.mjs';
-import { adoptInRecord, forEachRecord, readCatalogue, readHeldIds, readRecord } from './catalogue.mjs';
-import { requestLicense } from './networking.mjs';
+import { adoptInRecord, forEachRecord, forgetRemoval, readCatalogue, readHeldIds, readRecord } from './catalogue.mjs';
+import { messageLimit, requestLicense } from './networking.mjs';
 import { unlessOpen } from './open-titles.mjs';
 import { keyIdsOf, keyOf, offlineUri } from './records.mjs';
 
@@ -20,29 +20,33 @@ import { keyIdsOf, keyOf, offlineUri } from './records.mjs';
  * @typedef {import('./networking.mjs').ShakaNetworking} ShakaNetworking
  *
  * @typedef {object} ShakaDriverOptions
- * @property {ContentIdOf} [contentIdOf] the app's own id of a stored content, synchronously; default: its `offline:` URI
+ * @property {(...record: Parameters<ContentIdOf>) => string | null | undefined} [contentIdOf] the app's own id of a stored content,
+ *   synchronously; default, and where it has none: its `offline:` URI
  * @property {ShakaNetworking} [player] licences are then requested through its networking engine, with its `drm.servers` and the
- *   app's filters, and not by `acquireLicense` in the main process: `licenseRequests` does not count them there
+ *   app's filters, and not by `acquireLicense` in the main process: `licenseRequests` does not count them there. The requests that the
+ *   filters see have our `requestId`, the same after a crash
+ *
+ * @typedef {object} Found what is known of a lane
+ * @property {Map<string, number | null>} expirations what the last checks of sessions said, by id; an adoption follows one
+ * @property {Promise<Map<string, number[]>>} [keys] keys of Shaka's records by content id, as this phase found them
+ * @property {Promise<Set<string>>} [held] ids that a release phase leaves alone; while it has the lock no recorded download makes others
  */
 
 /**
  * The EME driver for an app whose downloads are Shaka Player's (4.7 to 5.x). It finds them in Shaka's IndexedDB, and writes new session
- * ids there. A database of another layout makes `inventory`, `adopt` and `release` fail with ERR_SHAKA_LAYOUT; nothing is touched then.
+ * ids there. A database of another layout makes `inventory`, `license`, `adopt` and `release` fail with ERR_SHAKA_LAYOUT; nothing is touched then.
  */
 export class ShakaDriver extends EmeDriver {
+  /** @type {ContentIdOf} */
   #contentIdOf;
   #player;
-  /** @type {Map<string, number[]> | null} Keys of Shaka's records by content id, as an adopt phase found them. */
-  #keys = null;
-  /** @type {Promise<Set<string>> | null} Ids that a release phase leaves alone; while it has the lock no recorded download makes others. */
-  #held = null;
-  /** @type {Map<string, number | null>} What the last check of a session said; an adoption follows one. */
-  #expirations = new Map();
+  /** By key system, since a window has one origin and one partition. @type {Map<string, Found>} */
+  #found = new Map();
 
   /** @param {ShakaDriverOptions} [options] */
-  constructor({ contentIdOf = (record) => record.offlineUri, player } = {}) {
-    super({ adopt: (session, newSessionId) => this.#adoptInCatalogue(session, newSessionId) });
-    this.#contentIdOf = contentIdOf;
+  constructor({ contentIdOf, player } = {}) {
+    super({ adopt: (session, newSessionId, { signal }) => this.#adoptInCatalogue(session, newSessionId, signal) });
+    this.#contentIdOf = (record) => contentIdOf?.(record) ?? record.offlineUri;
     this.#player = player;
   }
 
@@ -63,9 +67,8 @@ export class ShakaDriver extends EmeDriver {
    * @type {EmeDriver['startPhase']}
    */
   async startPhase(lane, phaseName, configuration, context) {
-    this.#keys = null;
-    this.#held = null;
     await super.startPhase(lane, phaseName, configuration, context);
+    Object.assign(this.#foundIn(lane), { keys: undefined, held: undefined });
   }
 
   /**
@@ -75,7 +78,7 @@ export class ShakaDriver extends EmeDriver {
   async check(session, context = {}) {
     const acquireLicense = context.acquireLicense && this.#acquire(session, context.acquireLicense, context.signal);
     const outcome = await super.check(session, { ...context, acquireLicense });
-    if (outcome.kind === 'loaded') this.#expirations.set(session.sessionId, outcome.expiration);
+    if (outcome.kind === 'loaded') this.#foundIn(session.lane).expirations.set(session.sessionId, outcome.expiration);
     return outcome;
   }
 
@@ -86,14 +89,15 @@ export class ShakaDriver extends EmeDriver {
    * @returns {Promise<LicenseOutcome>}
    */
   license(session, { sessionCreated, acquireLicense, ...context }) {
-    const asked = { ...session };
+    const asked = { ...session, requestId: context.requestId };
     return super.license(session, {
       ...context,
       async sessionCreated(sessionId) {
+        await forgetRemoval(session.lane.keySystem, sessionId);
         await sessionCreated(sessionId);
         asked.sessionId = sessionId;
       },
-      acquireLicense: this.#acquire(asked, acquireLicense, context.signal),
+      acquireLicense: this.#acquire(asked, acquireLicense, context.signal, 1),
     });
   }
 
@@ -107,34 +111,40 @@ export class ShakaDriver extends EmeDriver {
    * @returns {Promise<ReleaseOutcome>}
    */
   async release(session, { acquireLicense, signal }) {
-    const held = await (this.#held ??= readHeldIds(session.lane.keySystem));
+    const held = await (this.#foundIn(session.lane).held ??= readHeldIds(session.lane.keySystem));
     if (held.has(session.sessionId)) return { kind: 'absent' };
     return super.release(session, { signal, acquireLicense: this.#acquire(session, acquireLicense, signal) });
   }
 
   /**
-   * @param {DriverSession} session
+   * @param {DriverSession & { requestId?: string }} session
    * @param {AcquireLicense} acquireLicense the main process's
    * @param {AbortSignal} [signal]
+   * @param {number} [licenses] that may be asked for
    * @returns {AcquireLicense}
    */
-  #acquire(session, acquireLicense, signal = new AbortController().signal) {
+  #acquire(session, acquireLicense, signal = new AbortController().signal, licenses = 0) {
     const player = this.#player;
     if (!player) return acquireLicense;
+    const allow = messageLimit(licenses);
     return async (message) => {
-      const { sessionId, initDataType, contentId, lane: { keySystem } } = session;
-      const [key] = await this.#keysOf(keySystem, contentId);
-      const drmInfo = (key === undefined ? null : await readRecord(key))?.drmInfo ?? { keySystem };
-      return requestLicense(player, message, { sessionId, initDataType, initData: fromBase64(session.initData ?? ''), drmInfo }, signal);
+      if (!allow(message)) throw { kind: 'unreachable', message: `no (further) ${message.messageType} is answered here` };
+      const { requestId, sessionId, initDataType, contentId, lane } = session;
+      const [key] = await this.#keysOf(lane, contentId);
+      const drmInfo = (key === undefined ? null : await readRecord(key))?.drmInfo ?? { keySystem: lane.keySystem };
+      const initData = fromBase64(session.initData ?? '');
+      return requestLicense(player, message, { requestId, sessionId, initDataType, initData, drmInfo }, signal);
     };
   }
 
   /**
    * @param {DriverSession} session
    * @param {string} newSessionId
+   * @param {AbortSignal} [signal]
    * @returns {Promise<AdoptOutcome>}
    */
-  async #adoptInCatalogue({ contentId, sessionId, keyIds, lane: { keySystem } }, newSessionId) {
+  async #adoptInCatalogue(session, newSessionId, signal) {
+    const { contentId, sessionId, previousSessionIds = [], keyIds, initData, lane } = session;
     /** @param {number} key @param {ShakaRecord} record */
     const isJudged = (key, record) => {
       const ofRecord = keyIdsOf(record);
@@ -143,13 +153,11 @@ export class ShakaDriver extends EmeDriver {
     };
     /** @type {AdoptOutcome} */
     let outcome = 'content-gone';
-    for (const key of await this.#keysOf(keySystem, contentId)) {
-      const change = {
-        keySystem, sessionId, newSessionId,
-        expiration: this.#expirations.get(newSessionId),
-        isJudged: isJudged.bind(null, key),
-      };
-      const one = await unlessOpen(offlineUri(key), () => adoptInRecord(key, change));
+    // The new id may be there already: adopted before a crash, and asked for again.
+    const names = [sessionId, newSessionId, ...previousSessionIds];
+    const change = { keySystem: lane.keySystem, names, newSessionId, initData, expirations: this.#foundIn(lane).expirations, signal };
+    for (const key of await this.#keysOf(lane, contentId)) {
+      const one = await unlessOpen(offlineUri(key), () => adoptInRecord(key, { ...change, isJudged: isJudged.bind(null, key) }));
       if (one === 'adopted' || one === 'open-in-player') return one;
       if (one === 'catalogue-changed') outcome = one;
     }
@@ -161,25 +169,35 @@ export class ShakaDriver extends EmeDriver {
     return this.#contentIdOf({ ...record, offlineUri: offlineUri(key) });
   }
 
+  /** @param {Lane} lane @returns {Found} */
+  #foundIn({ keySystem }) {
+    const found = this.#found.get(keySystem) ?? { expirations: new Map() };
+    this.#found.set(keySystem, found);
+    return found;
+  }
+
   /**
    * Most often one; several when the app gives one id to several downloads.
-   * @param {string} keySystem
+   * @param {Lane} lane
    * @param {string} contentId
    * @returns {Promise<number[]>}
    */
-  async #keysOf(keySystem, contentId) {
+  async #keysOf(lane, contentId) {
     const key = keyOf(contentId);
     if (key !== null) return [key];
-    if (!this.#keys) {
-      /** @type {Map<string, number[]>} */
-      const keys = new Map();
-      await forEachRecord((at, record) => {
-        if (record.drmInfo?.keySystem !== keySystem) return;
-        const id = this.#idOf(record, at);
-        keys.set(id, [...keys.get(id) ?? [], at]);
-      });
-      this.#keys = keys;
-    }
-    return this.#keys.get(contentId) ?? [];
+    const keys = await (this.#foundIn(lane).keys ??= this.#readKeys(lane));
+    return keys.get(contentId) ?? [];
+  }
+
+  /** @param {Lane} lane */
+  async #readKeys({ keySystem }) {
+    /** @type {Map<string, number[]>} */
+    const keys = new Map();
+    await forEachRecord((at, record) => {
+      if (record.drmInfo?.keySystem !== keySystem) return;
+      const id = this.#idOf(record, at);
+      keys.set(id, [...keys.get(id) ?? [], at]);
+    });
+    return keys;
   }
 }

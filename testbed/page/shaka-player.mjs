@@ -122,8 +122,11 @@ export async function stop(uri) {
   watched.delete(uri);
 }
 
-/** A player whose licence requests carry a token, and whose licences come wrapped in JSON. */
-export async function playerWithFilters() {
+/**
+ * A player whose licence requests carry a token, and whose licences come wrapped in JSON.
+ * @param {(storage: any) => void} [prepare] a storage of the player's
+ */
+export async function playerWithFilters(prepare) {
   const shaka = await loadShaka();
   const player = new shaka.Player();
   const { LICENSE } = shaka.net.NetworkingEngine.RequestType;
@@ -134,6 +137,7 @@ export async function playerWithFilters() {
   networking.registerResponseFilter((/** @type {any} */ type, /** @type {any} */ response) => {
     if (type === LICENSE) response.data = new TextEncoder().encode(JSON.stringify(JSON.parse(new TextDecoder().decode(response.data)).wrapped)).buffer;
   });
+  prepare?.(new shaka.offline.Storage(player));
   return player;
 }
 

@@ -8,7 +8,7 @@ import { play, playerWithFilters, remove, stop, store, titles, watch } from './s
 /**
  * An app whose downloads are Shaka Player's. `?shaka=` names the package that is served from node_modules; with `&worker=PORT` the page
  * serves the addon's ShakaDriver there, with `&byTitle` under the app's own ids, with `&filters` through a player that the app has
- * taught to add its token and to unwrap licences.
+ * taught to add its token and to unwrap licences, and with `&recorded` a storage that shares the player's networking is recorded.
  */
 const query = new URLSearchParams(location.search);
 const page = /** @type {any} */ (globalThis);
@@ -26,7 +26,10 @@ const hold = (/** @type {{ contentId?: string, kind: string }} */ { contentId, k
  * persistent licence for online playback; `temporary`: temporary ones for what was downloaded with persistent ones.
  */
 Object.assign(page.player, {
-  storeRecorded: (/** @type {any} */ request) => store(request, (storage) => { recordShaka(storage, { hold }); }),
+  storeRecorded: (/** @type {any} */ request) => store(request, (storage) => {
+    recordShaka(storage, { hold });
+    if (query.has('filters')) storage.getNetworkingEngine().registerRequestFilter(toTheFilm);
+  }),
   watchRecorded: (/** @type {any} */ { known, persistent, temporary, ...request }) => watch(request, (player) => {
     recordShaka(player, { hold, onSessions: (sessions) => page.told.push(...sessions.map((session) => ({ ...session, initData: [...session.initData] }))) });
     if (persistent) player.configure({ drm: { persistentSessionOnlinePlayback: true, advanced: { 'org.w3.clearkey': { sessionType: 'persistent-license' } } } });
@@ -35,6 +38,11 @@ Object.assign(page.player, {
   }),
 });
 
+/** A request filter of the app's. @param {number} type @param {any} request */
+const toTheFilm = (type, request) => {
+  if (type === 2) request.uris[0] += '/film?token=secret';
+};
+
 /** @param {any} session */
 const withBytes = (session) => ({ ...session, initData: Uint8Array.from(atob(session.initData), (character) => character.charCodeAt(0)) });
 
@@ -42,6 +50,6 @@ const worker = query.get('worker');
 if (worker) {
   serveDriver(createPort(worker), new ShakaDriver({
     ...(query.has('byTitle') && { contentIdOf: ({ appMetadata }) => appMetadata.title }),
-    ...(query.has('filters') && { player: await playerWithFilters() }),
+    ...(query.has('filters') && { player: await playerWithFilters(query.has('recorded') ? (storage) => recordShaka(storage, { hold }) : undefined) }),
   }));
 }
