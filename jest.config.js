@@ -12,6 +12,7 @@ module.exports = async () => ({
   moduleNameMapper: {
     '^electron-offline-sessions/electron$': '<rootDir>/js/electron/index.js',
     '^electron-offline-sessions/bridge$': '<rootDir>/dist/bridge.js',
+    '^electron-offline-sessions/(shaka|renderer)$': '<rootDir>/js/$1/index.mjs',
   },
   // Build output holds nothing to test, and much to crawl.
   modulePathIgnorePatterns: ['<rootDir>/target/', '<rootDir>/.cache/', '<rootDir>/dist/', '<rootDir>/types/'],

@@ -72,6 +72,21 @@ describe('one call', () => {
     expect(app.electron.contents.at(-1).preferences.preload).toBe(SHAKA_WORKER);
   });
 
+  test('with a player, too: the app\'s own revalidate() ends the delay, and the app may quit at any time', async () => {
+    const lanes = [{ ...PLACE, player: 'shaka' }];
+    app.inventory = async () => [...app.catalogue].map(([contentId, [{ sessionId, keyIds, initData }]]) => (
+      { contentId, sessionIds: [sessionId], keyIds, initDataType: 'keyids', initData: Buffer.from(initData, 'base64'), licenseUrl: app.server.url }));
+    await attach({ lanes });
+    await app.store(3);
+    app.cdm.breakSalts();
+    const after = await relaunch({ lanes, process: process39 });
+    expect(await after.revalidate()).toMatchObject({ licensed: 3, deferred: 0 });
+    await relaunch({ lanes });
+    await turn();
+    app.electron.app.quit();
+    await app.offline.close();
+  });
+
   test('is told of a player whose catalogue cannot be listed, and repairs all the same', async () => {
     await attach();
     await app.store(1);

@@ -1,54 +1,60 @@
 'use strict';
 
-const { EventEmitter } = require('node:events');
 const { useElectronApp } = require('../helpers/electron-app.js');
 const { turn } = require('../helpers/electron-stand-in.js');
-const { next, titles, keyId, initDataOf } = require('../helpers/offline-app.js');
+const { endExample, launchExample } = require('../helpers/example-app.js');
+const { titles, keyId } = require('../helpers/offline-app.js');
 
 const EXAMPLE = '../../examples/electron-app';
 const PLAYER = 'app://bundle/player.html';
 const app = useElectronApp();
-const COMPONENTS = { WIDEVINE_CDM_ID: 'x', whenReady: async () => [], status: () => ({ x: { title: 'Widevine', version: '4.10.2891.0' } }) };
-const VERSIONS = [{ electron: '41.10.3+wvcus', chrome: '140.0.1.1' }, { electron: '42.11.0+wvcus', chrome: '142.0.1.1' }];
-const { versions, argv } = process;
-let autoUpdater, log;
+let autoUpdater, log, warn;
 
 beforeEach(() => {
   app.lane = { origin: 'app://bundle', keySystem: 'com.widevine.alpha' };
+  app.inventory = stored;
   log = jest.spyOn(console, 'log').mockImplementation(() => {});
+  warn = jest.spyOn(console, 'warn').mockImplementation(() => {});
+  process.env.LICENSE_URL = app.server.url;
 });
 afterEach(() => {
-  Object.defineProperty(process, 'versions', { value: versions });
-  process.argv = argv;
+  endExample();
   log.mockRestore();
+  const { calls } = warn.mock;
+  warn.mockRestore();
+  delete process.env.LICENSE_URL;
+  expect(calls).toEqual([]);
 });
+
+/** What Shaka Player lists in the hidden page. */
+async function stored() {
+  return [...app.catalogue].map(([contentId, sessions]) => {
+    const [{ keyIds, initData: base64 }] = sessions;
+    const initData = Buffer.from(base64, 'base64');
+    return { contentId, sessionIds: sessions.map(({ sessionId }) => sessionId), keyIds, initDataType: 'keyids', initData };
+  });
+}
 
 /** `npm start`, on a version of Electron. Gives the window that it opens. */
 async function start(version) {
   const { app: electronApp } = app.electron;
   const opening = new Promise((resolve) => { electronApp.once('browser-window-created', (_event, window) => resolve(window)); });
-  launch(version);
+  const launched = launch(version);
   const window = await opening;
-  await new Promise((resolve) => { window.webContents.once('did-finish-load', resolve); });
+  const loaded = new Promise((resolve) => { window.webContents.once('did-finish-load', resolve); });
+  app.offline = await launched.attached;
+  // An app that quits while the first launch takes up what there is has a warning of that.
+  await app.offline.reconcile(app.lane);
+  await loaded;
   return { window, page: window.webContents.page.window };
 }
 
-/** @param {number} version @param {...string} args */
-function launch(version = 0, ...args) {
-  Object.defineProperty(process, 'versions', { value: { ...versions, ...VERSIONS[version] } });
-  process.argv = [...argv, ...args];
-  autoUpdater = Object.assign(new EventEmitter(), { autoDownload: true, autoInstallOnAppQuit: true, checkForUpdates: jest.fn(async () => null),
-    downloadUpdate: jest.fn(async () => []) });
-  const { electron } = app;
-  jest.doMock('electron', () => ({ ...electron.parts, components: COMPONENTS }));
-  jest.doMock('electron-updater', () => ({ autoUpdater }));
-  jest.doMock('electron-offline-sessions/electron', () => {
-    const real = jest.requireActual('../../js/electron/index.js');
-    return { ...real, attachElectron: async (options) => { app.offline = await real.attachElectron(options); return app.offline; } };
-  });
+/** @param {number} [version] @param {...string} args */
+function launch(version, ...args) {
   app.offline = undefined;
-  jest.resetModules();
-  require(`${EXAMPLE}/main.js`);
+  const launched = launchExample(app.electron, { version, args });
+  ({ autoUpdater } = launched);
+  return launched;
 }
 
 /** The app quits; the next one begins in another process. */
@@ -59,18 +65,20 @@ async function quit() {
   app.newElectron();
 }
 
-const download = (n) => {
-  const { sessionId } = app.download(`title ${n}`, [keyId(n)]);
-  return { contentId: `title ${n}`, title: `Film ${n}`, sessionId, initDataType: 'keyids', initData: initDataOf([keyId(n)]), licenseUrl: app.server.url,
-    capabilities: { audio: [], video: [{ contentType: 'video/mp4; codecs="avc1.640028"' }] }, keyStatuses: { [keyId(n)]: 'usable' } };
-};
+/** Downloads of the page's player, `title 1` to `title n`; they end with licences that have been looked at. */
+async function download(page, n) {
+  for (const [at, title] of titles(n).entries()) app.download(title, [keyId(at + 1)]);
+  await page.downloads.stored();
+  for (const title of titles(n)) await page.offlineSessions.ensurePlayable(title);
+}
 
-/** The page's list, with a view and a player that note what is asked of them. */
-async function listOf(page, player = { play: async () => {} }) {
+/** The page's list. Its titles are what the player has stored; `play` and `explain` are given. */
+async function listOf({ offlineSessions }, { play = async () => {}, explain = () => null } = {}) {
   const { DownloadsList } = await import(`${EXAMPLE}/pages/downloads-list.mjs`);
   const seen = { rows: [], progress: [], said: [] };
   const view = { show: (rows) => { seen.rows = rows; }, progress: (done, total) => seen.progress.push([done, total]), say: (text) => seen.said.push(text) };
-  return { seen, list: new DownloadsList({ ...page, player, view }) };
+  const list = async () => (await stored()).map(({ contentId }) => ({ contentId, title: contentId.replace('title', 'Film') }));
+  return { seen, list: new DownloadsList({ offlineSessions, titles: { list, play }, explain, view }) };
 }
 
 test('a first start registers its scheme, opens a window on the player and has nothing in its list', async () => {
@@ -83,14 +91,17 @@ test('a first start registers its scheme, opens a window on the player and has n
   await quit();
 });
 
-test('its pages are served from its own folder, and nothing else is', async () => {
+test('its pages are served, with the player and our modules, and nothing else is', async () => {
   await start();
   const serve = app.electron.schemes.get('app');
   const statusOf = async (file) => (await serve({ url: `app://bundle/${file}` })).status;
-  const ours = ['player.html', 'blank.html', 'player.mjs', 'downloads-list.mjs', 'player.css'];
-  const others = ['none.html', '../main.js', '..%2fmain.js', 'package.json', '%00.html', ''];
-  expect(await Promise.all(ours.map(statusOf))).toEqual(Array(5).fill(200));
-  expect(await Promise.all(others.map(statusOf))).toEqual(Array(6).fill(404));
+  const ours = ['player.html', 'blank.html', 'player.mjs', 'downloads-list.mjs', 'shaka-titles.mjs', 'player.css', 'shaka-player/shaka-player.compiled.js',
+    'electron-offline-sessions/shaka/index.mjs', 'electron-offline-sessions/renderer/cdm-lock.mjs'];
+  const others = ['none.html', '../main.js', '..%2fmain.js', 'package.json', '%00.html', '', 'shaka-player/', 'shaka-player/../package.json',
+    'shaka-player/..%2f..%2findex.js', 'electron-offline-sessions/shaka/..%5cerrors.js', 'electron-offline-sessions/errors.js', 'constructor/x.js',
+    '/shaka-player/shaka-player.compiled.js'];
+  expect(await Promise.all(ours.map(statusOf))).toEqual(Array(9).fill(200));
+  expect(await Promise.all(others.map(statusOf))).toEqual(Array(13).fill(404));
   expect((await serve({ url: 'app://other/player.html' })).status).toBe(404);
   const page = await serve({ url: PLAYER });
   expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8');
@@ -111,7 +122,7 @@ test.each([
 
 test('the story of an update: twelve downloads, every licence lost, and all of them play again', async () => {
   const { page } = await start();
-  await page.downloads.stored(Array.from({ length: 12 }, (_none, n) => download(n + 1)));
+  await download(page, 12);
   const before = await listOf(page);
   await before.list.start();
   expect(before.seen.rows.map(({ title, verdict }) => [title, verdict.playable])).toEqual(titles(12).map((_title, n) => [`Film ${n + 1}`, 'offline']));
@@ -120,67 +131,89 @@ test('the story of an update: twelve downloads, every licence lost, and all of t
 
   const updated = await start(1);
   expect(log.mock.calls.map(([line]) => line)).toContain('electron: 41.10.3+wvcus -> 42.11.0+wvcus');
-  const player = { play: jest.fn(async () => {}) };
-  const { list, seen } = await listOf(updated.page, player);
+  const play = jest.fn(async () => {});
+  const { list, seen } = await listOf(updated.page, { play });
   await list.start();
   await list.play('title 9');
-  expect(player.play.mock.calls).toEqual([['title 9', [expect.objectContaining({ keySystem: 'com.widevine.alpha' })]]]);
+  const session = expect.objectContaining({ keySystem: 'com.widevine.alpha' });
+  expect(play.mock.calls).toEqual([['title 9', expect.objectContaining({ playable: 'offline', sessions: [session] })]]);
   await app.offline.revalidate();
   await list.refresh();
   expect(seen.rows.map(({ verdict }) => verdict.playable)).toEqual(Array(12).fill('offline'));
   expect(titles(12).filter((title) => !app.plays(title))).toEqual([]);
   expect(app.billed()).toHaveLength(12);
-  expect(seen.progress.at(-1)).toEqual([12, 12]);
+  const [done, total] = seen.progress.at(-1);
+  expect(done).toBe(total);
   await quit();
 });
 
 test('a title whose verdict says no does not play, and the viewer is told why', async () => {
   const { page } = await start();
-  await page.downloads.stored([download(1)]);
+  await download(page, 1);
   await quit();
   app.cdm.breakSalts();
   app.electron.online = false;
   const { page: offline } = await start(1);
-  const player = { play: jest.fn() };
-  const { list, seen } = await listOf(offline, player);
-  await list.play('title 2');
-  expect(player.play).not.toHaveBeenCalled();
+  const play = jest.fn();
+  const { list, seen } = await listOf(offline, { play });
+  await list.play('title 1');
+  expect(play).not.toHaveBeenCalled();
   expect(seen.said.at(-1)).toBe('Connect to the internet once, and it plays offline again.');
   app.electron.answers = () => 1;
   await quit();
 });
 
-test('a title that does not play is reported and checked; while it plays it is held', async () => {
+test('a title that does not play is reported, checked and licensed again', async () => {
   const { page } = await start();
-  await page.downloads.stored([download(1)]);
-  let held;
-  const player = { play: async () => {
-    await app.offline.reportPlayback('title 1', { error: 'x' });
-    held = await app.offline.revalidate();
-    throw new Error('6013');
-  } };
-  const { list, seen } = await listOf(page, player);
-  const ready = next(app.offline, 'content-ready');
+  await download(page, 1);
+  const { sessionId } = await app.session('title 1');
+  app.cdm.storage(app.lane).records.delete(sessionId);
+  const play = () => Promise.reject(Object.assign(new Error(), { code: 6013 }));
+  const explain = jest.fn(() => ({ action: 'wait', report: { error: 'OFFLINE_SESSION_REMOVED', systemCode: null } }));
+  const { list, seen } = await listOf(page, { play, explain });
   await list.play('title 1');
-  expect(held).toMatchObject({ checked: 0, deferred: 1 });
-  expect(seen.said).toContain('It does not play: 6013');
-  expect(await ready).toMatchObject({ contentId: 'title 1' });
+  expect(explain).toHaveBeenCalledWith(expect.objectContaining({ code: 6013 }));
+  expect(seen.said).toEqual(['One moment …', '', 'It does not play. It is being made ready.', 'It is ready now: play it again.']);
+  expect(app.plays('title 1')).toBe(true);
+  await quit();
+});
+
+test('an error that says nothing of a licence costs no title its proof', async () => {
+  const { page } = await start();
+  await download(page, 1);
+  const { list, seen } = await listOf(page, { play: () => Promise.reject(Object.assign(new Error(), { code: 3016 })) });
+  await list.play('title 1');
+  expect(seen.said.at(-1)).toBe('It does not play. Error 3016');
+  expect(seen.rows).toMatchObject([{ verdict: { playable: 'offline' } }]);
   await quit();
 });
 
 test('a download that is removed is forgotten, and only its own page may say so', async () => {
   const { page } = await start();
-  await page.downloads.stored([download(1), download(2)]);
+  await download(page, 2);
+  app.catalogue.delete('title 1');
   await page.downloads.removed('title 1');
-  expect(await page.downloads.list()).toEqual([{ contentId: 'title 2', title: 'Film 2' }]);
+  expect((await app.offline.list()).map(({ contentId }) => contentId)).toEqual(['title 2']);
   const { webContents } = await app.electron.openWindow('app://other/blank.html', { preload: require.resolve(`${EXAMPLE}/preload.js`) });
-  await expect(webContents.page.window.downloads.removed('title 2')).rejects.toThrow('this page may not ask');
+  const { downloads } = webContents.page.window;
+  for (const call of Object.keys(page.downloads)) await expect(downloads[call]('title 2')).rejects.toThrow('this page may not ask');
+  await quit();
+});
+
+test('the page\'s player is told its key system and where its licences are from, and gets them from the main process', async () => {
+  const { page } = await start();
+  expect(await page.downloads.settings()).toEqual({ keySystem: 'com.widevine.alpha', licenseUrl: app.server.url });
+  const message = Buffer.from(JSON.stringify({ kids: ['ABEiM0RVZneImaq7AAAAAQ'], type: 'persistent-license' }));
+  const { status, data } = await page.downloads.license(new Uint8Array(message));
+  expect([status, JSON.parse(Buffer.from(data)).type]).toEqual([200, 'persistent-license']);
+  await download(page, 1);
+  expect(await page.downloads.sessions('title 1')).toMatchObject([{ contentId: 'title 1', state: 'active', initData: expect.anything() }]);
   await quit();
 });
 
 test.each([[0, false], [1, true]])('quitting with titles that would not play asks first: answer %p', async (answer, quits) => {
   const { page } = await start();
-  await page.downloads.stored([download(1)]);
+  await download(page, 1);
   await quit();
   app.electron.online = false;
   await start(1);
@@ -195,7 +228,7 @@ test.each([[0, false], [1, true]])('quitting with titles that would not play ask
 
 test.each([[0, 0], [1, 1]])('an update that would strand downloads is put to the viewer: answer %p, downloads %p', async (answer, downloads) => {
   const { page } = await start();
-  await page.downloads.stored([download(1), download(2)]);
+  await download(page, 2);
   const asking = new Promise((resolve) => { app.electron.answers = (options) => { resolve(options); return answer; }; });
   autoUpdater.emit('update-available', { version: '2.0.0', vendor: { electron: '43.0.0', chromium: '144.0.7559.0' } });
   expect(await asking).toMatchObject({ message: expect.stringContaining('2 of your downloads'), buttons: ['Not now', 'Update'] });
@@ -206,7 +239,7 @@ test.each([[0, 0], [1, 1]])('an update that would strand downloads is put to the
 
 test('a repair launch opens no window, reports and quits', async () => {
   const { page } = await start();
-  await page.downloads.stored([download(1), download(2)]);
+  await download(page, 2);
   await quit();
   app.cdm.breakSalts();
   const quits = new Promise((resolve) => { app.electron.app.on('will-quit', resolve); });
@@ -233,11 +266,12 @@ test('a second instance leaves, and the first one shows its window', async () =>
 
 describe('its licence request', () => {
   const { acquireLicense } = require(`${EXAMPLE}/license.js`);
-  const request = { session: { licenseUrl: 'https://license.example/' }, requestId: 'r', message: new Uint8Array([1]), signal: new AbortController().signal };
+  const request = { requestId: 'r', message: new Uint8Array([1]), signal: new AbortController().signal };
   const answers = (status, body = '', headers = {}) => jest.spyOn(globalThis, 'fetch').mockResolvedValue(new Response(body, { status, headers }));
   afterEach(() => jest.restoreAllMocks());
 
   test('carries the token and the id under which a server bills once', async () => {
+    process.env.LICENSE_URL = 'https://license.example/';
     const fetched = answers(200, 'licence');
     expect(Buffer.from(await acquireLicense(request)).toString()).toBe('licence');
     expect(fetched).toHaveBeenCalledWith('https://license.example/', expect.objectContaining({

@@ -173,6 +173,7 @@ class WebContents extends Emitter {
       throw Object.assign(new Error(`ERR_CONNECTION_REFUSED (-102) loading '${url}'`), { code: 'ERR_CONNECTION_REFUSED', errno: -102, url });
     }
     this.navigate(this.electron.redirects[url] ?? url);
+    await this.electron.documentLoading(/** @type {Page} */ (this.page));
     await turn();
     this.emit('did-finish-load');
   }
@@ -346,6 +347,8 @@ class Electron {
   powerMonitor = new Emitter();
   /** auto-updater.md: downloads what it finds. `update-available` says nothing of it, `update-downloaded` has notes, a name, a date and a URL. */
   autoUpdater = new Emitter();
+  /** What a page needs to have loaded, once its preloads have been run. @type {(page: Page) => Promise<void>} */
+  documentLoading = async () => {};
   /** @type {(page: Page) => void} */
   documentEnded = () => {};
 

@@ -2,16 +2,27 @@
 
 /** In the main process, where the tokens are. An app has its own way to one. */
 const accessToken = () => process.env.LICENSE_TOKEN ?? '';
+const licenseUrl = () => process.env.LICENSE_URL ?? 'https://license.example.com/';
 
 /**
- * A licence request of ours, at the app's licence server.
- * @param {Pick<import('electron-offline-sessions').LicenseRequest, 'session' | 'requestId' | 'message' | 'signal'>} request
+ * At the app's licence server and no other: a token goes to no address that a page or a manifest names.
+ * @param {Uint8Array} message
+ * @param {Record<string, string>} [headers]
+ * @param {AbortSignal} [signal]
+ */
+function request(message, headers = {}, signal) {
+  const authorization = `Bearer ${accessToken()}`;
+  return fetch(licenseUrl(), { method: 'POST', headers: { authorization, ...headers }, body: /** @type {any} */ (message), signal });
+}
+
+/**
+ * A licence request of ours.
+ * @param {Pick<import('electron-offline-sessions').LicenseRequest, 'requestId' | 'message' | 'signal'>} asked
  * @returns {Promise<Uint8Array>}
  */
-async function acquireLicense({ session, requestId, message, signal }) {
+async function acquireLicense({ requestId, message, signal }) {
   // The same id when a request is repeated after a crash: the server bills it once.
-  const headers = { authorization: `Bearer ${accessToken()}`, 'idempotency-key': requestId };
-  const response = await fetch(String(session.licenseUrl), { method: 'POST', headers, body: /** @type {any} */ (message), signal });
+  const response = await request(message, { 'idempotency-key': requestId }, signal);
   const { status } = response;
   const retryAfterMs = Number(response.headers.get('retry-after')) * 1000 || null;
   if (status === 429 || status === 503) throw { kind: 'throttled', status, retryAfterMs };
@@ -22,4 +33,14 @@ async function acquireLicense({ session, requestId, message, signal }) {
   return new Uint8Array(await response.arrayBuffer());
 }
 
-module.exports = { acquireLicense };
+/**
+ * A licence request of the page's player.
+ * @param {Uint8Array} message
+ * @returns {Promise<{ status: number, data: Uint8Array }>}
+ */
+async function forwardLicense(message) {
+  const response = await request(message);
+  return { status: response.status, data: new Uint8Array(await response.arrayBuffer()) };
+}
+
+module.exports = { acquireLicense, forwardLicense, licenseUrl };

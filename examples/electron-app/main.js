@@ -8,7 +8,7 @@ const { serveDownloads } = require('./downloads');
 const { acquireLicense } = require('./license');
 const { ORIGIN, SCHEME, servePage } = require('./pages');
 
-const KEY_SYSTEM = 'com.widevine.alpha';
+const KEY_SYSTEM = process.env.KEY_SYSTEM ?? 'com.widevine.alpha';
 
 // Before the app is ready. A standard scheme has an origin, IndexedDB and locks; a secure one has EME.
 protocol.registerSchemesAsPrivileged([SCHEME]);
@@ -26,7 +26,7 @@ async function main() {
   const offline = await attachElectron({
     ...require('electron'),
     autoUpdater,
-    lanes: [{ origin: ORIGIN, keySystem: KEY_SYSTEM, pageUrl: `${ORIGIN}/blank.html` }],
+    lanes: [{ origin: ORIGIN, keySystem: KEY_SYSTEM, pageUrl: `${ORIGIN}/blank.html`, player: 'shaka' }],
     acquireLicense,
     confirmQuit,
     confirmUpdate,

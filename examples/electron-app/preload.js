@@ -4,7 +4,9 @@ const { contextBridge, ipcRenderer } = require('electron');
 
 // Beside `offlineSessions`, which electron-offline-sessions/bridge gives the page.
 contextBridge.exposeInMainWorld('downloads', {
-  list: () => ipcRenderer.invoke('downloads:list'),
-  stored: (/** @type {object[]} */ sessions) => ipcRenderer.invoke('downloads:stored', sessions),
+  settings: () => ipcRenderer.invoke('downloads:settings'),
+  license: (/** @type {Uint8Array} */ message) => ipcRenderer.invoke('downloads:license', message),
+  stored: () => ipcRenderer.invoke('downloads:stored'),
   removed: (/** @type {string} */ contentId) => ipcRenderer.invoke('downloads:removed', contentId),
+  sessions: (/** @type {string} */ contentId) => ipcRenderer.invoke('downloads:sessions', contentId),
 });

@@ -117,14 +117,16 @@ async function attach(options, updater, repair) {
     endTravelMode: () => travel.end(),
     travelMode: () => travel.current,
   }));
+  let isClosed = false;
   /** @param {any} error */
-  const warn = (error) => { if (error?.code !== 'ERR_CLOSED') offline.emit('warning', error); };
+  const warn = (error) => { if (!isClosed && error?.code !== 'ERR_CLOSED') offline.emit('warning', error); };
   travel.warn = warn;
   const plainLanes = lanes.map(({ origin, partition, keySystem }) => ({ origin, partition, keySystem }));
   const takeUp = () => Promise.all(plainLanes.filter((_, at) => lanes[at]?.player).map((lane) => offline.reconcile(lane).catch(warn)));
-  const begin = async () => {
-    await takeUp();
-    await offline.revalidate({ spread: true }).catch(warn);
+  const begin = () => {
+    // At once: a `revalidate()` of the app's own comes after it, and ends the delay.
+    offline.revalidate({ spread: true }).catch(warn);
+    takeUp();
   };
   /** @type {(() => void)[]} */
   const stops = [() => travel.close()];
@@ -134,6 +136,7 @@ async function attach(options, updater, repair) {
   const { close } = offline;
   // Whoever closes the store; its windows are there until their work has been called off.
   offline.close = () => {
+    isClosed = true;
     for (const stop of stops.splice(0)) stop();
     return close.call(offline).finally(closeWindows);
   };

@@ -8,7 +8,8 @@
  * @property {(done: number, total: number) => void} progress
  * @property {(text: string) => void} say
  *
- * @typedef {{ play(contentId: string, sessions: Verdict['sessions']): Promise<void> }} Player resolves when the title has ended
+ * @typedef {Pick<import('./shaka-titles.mjs').ShakaTitles, 'list' | 'download' | 'remove' | 'play'>} Titles
+ * @typedef {(error: any) => { action: string, report: { error: string, systemCode: number | null } } | null} Explain
  */
 
 /** What to tell the viewer of a title that may not play now, by `verdict.action`. @type {Record<string, string>} */
@@ -25,18 +26,15 @@ const ADVICE = {
 /** The list of downloads: status while they are made ready, and a title plays when its verdict allows it. */
 export class DownloadsList {
   #offlineSessions;
-  #downloads;
-  #player;
+  #titles;
+  #explain;
   #view;
 
-  /**
-   * @param {{ offlineSessions: OfflineSessionsApi, downloads: { list(): Promise<{ contentId: string, title: string }[]> }, player: Player,
-   *   view: View }} parts
-   */
-  constructor({ offlineSessions, downloads, player, view }) {
+  /** @param {{ offlineSessions: OfflineSessionsApi, titles: Titles, explain: Explain, view: View }} parts */
+  constructor({ offlineSessions, titles, explain, view }) {
     this.#offlineSessions = offlineSessions;
-    this.#downloads = downloads;
-    this.#player = player;
+    this.#titles = titles;
+    this.#explain = explain;
     this.#view = view;
   }
 
@@ -50,29 +48,55 @@ export class DownloadsList {
 
   async refresh() {
     const rows = [];
-    for (const title of await this.#downloads.list()) rows.push({ ...title, verdict: await this.#offlineSessions.verdict(title.contentId) });
+    for (const title of await this.#titles.list()) rows.push({ ...title, verdict: await this.#offlineSessions.verdict(title.contentId) });
     this.#view.show(rows);
+  }
+
+  /** @param {string} manifestUri @param {string} title */
+  async download(manifestUri, title) {
+    this.#view.say('One moment …');
+    try {
+      await this.#titles.download(manifestUri, title, (progress) => this.#view.say(`Downloading ${title}: ${Math.round(progress * 100)} %`));
+      this.#view.say(`${title} is downloaded.`);
+    } catch (error) {
+      const { action } = this.#explain(error) ?? {};
+      this.#view.say(`It could not be downloaded. ${(action && ADVICE[action]) || textOf(error)}`);
+    }
+    await this.refresh();
+  }
+
+  /** @param {string} contentId */
+  async remove(contentId) {
+    await this.#titles.remove(contentId);
+    await this.refresh();
   }
 
   /** @param {string} contentId */
   async play(contentId) {
     this.#view.say('One moment …');
     // Repaired before all others when it has to be.
-    const { playable, action, sessions } = await this.#offlineSessions.ensurePlayable(contentId);
-    if (playable !== 'offline' && playable !== 'try') {
-      this.#view.say(ADVICE[action] ?? '');
+    const verdict = await this.#offlineSessions.ensurePlayable(contentId);
+    if (verdict.playable === 'no') {
+      this.#view.say(ADVICE[verdict.action] ?? '');
     } else {
       this.#view.say('');
-      const hold = await this.#offlineSessions.hold({ contentId, kind: 'playing' });
-      try {
-        await this.#player.play(contentId, sessions);
-      } catch (error) {
-        this.#view.say(`It does not play: ${/** @type {any} */ (error)?.message ?? error}`);
-        await this.#offlineSessions.reportPlayback(contentId, { error });
-      } finally {
-        hold.release();
-      }
+      await this.#titles.play(contentId, verdict).catch((error) => this.#failed(contentId, error));
     }
     await this.refresh();
   }
+
+  /** @param {string} contentId @param {unknown} error */
+  async #failed(contentId, error) {
+    const explanation = this.#explain(error);
+    this.#view.say(`It does not play. ${explanation ? ADVICE[explanation.action] : textOf(error)}`);
+    if (!explanation) return;
+    // The licence is checked again, and made anew if it has to be.
+    await this.#offlineSessions.reportPlayback(contentId, explanation.report);
+    const { playable, action } = await this.#offlineSessions.ensurePlayable(contentId);
+    if (playable === 'offline') this.#view.say('It is ready now: play it again.');
+    else if (explanation.action === 'wait') this.#view.say(`It does not play. ${ADVICE[action] ?? ''}`);
+  }
 }
+
+/** Shaka's errors have a code, others a message. @param {any} error */
+const textOf = (error) => (error?.code ? `Error ${error.code}` : String(error?.message ?? error));
