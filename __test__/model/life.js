@@ -73,7 +73,8 @@ const ACTS = {
 
   async ensure(world, { title, limit }) {
     world.reference.clicked.add(title);
-    wish(world, (row) => row.title === title);
+    // One that is being worked on may have had its answer, which is not on record yet: a click joins that.
+    wish(world, (row) => row.title === title && row.state !== 'unsure');
     begin(world);
     const controller = new AbortController();
     // Nobody waits for what the test itself holds up.
@@ -88,7 +89,7 @@ const ACTS = {
 
   async retry(world, { title }) {
     changing(world);
-    wish(world, (row) => row.title === title);
+    wish(world, (row) => row.title === title, { isAnew: true });
     await world.offline.retry(title);
   },
 
@@ -263,9 +264,17 @@ function changing({ atRest, reference }) {
   if (!atRest) for (const lane of reference.lanes) lane.grace = true;
 }
 
-/** Somebody asks for these to be tried, whatever they wait for. @param {World} world @param {(row: import('./reference.js').Row) => boolean} which */
-function wish({ reference }, which) {
-  for (const row of reference.rows.values()) row.isWished ||= which(row);
+/**
+ * Somebody asks for these to be tried, whatever they wait for.
+ * @param {World} world
+ * @param {(row: import('./reference.js').Row) => boolean} which
+ * @param {{ isAnew?: boolean }} [how] `isAnew`: what is out already is no answer to that
+ */
+function wish({ reference }, which, { isAnew = false } = {}) {
+  for (const row of [...reference.rows.values()].filter(which)) {
+    row.isWished = true;
+    row.isAnew ||= isAnew;
+  }
 }
 
 /** @param {World} world @param {any} input */

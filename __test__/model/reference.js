@@ -24,6 +24,7 @@ const { LANES, TITLES, laneIndex, slotOf } = require('./titles.js');
  * @property {boolean} mayBeGone its player said that the content is gone
  * @property {string | null} reason as it was listed last
  * @property {boolean} isWished somebody asked for it to be tried, and it was not yet
+ * @property {boolean} isAnew and that since the last try was begun, because something is different
  * @property {boolean} isReplaced the app has put its title anew, and this is not known to be put again
  * @property {string | null} requestId under which its licence was asked for, until one is adopted or refused
  * @property {string | null} adoptedAs the request id of the licence that the player has
@@ -134,7 +135,7 @@ class Reference {
     /** @type {Row} */
     const row = this.rows.get(id) ?? {
       id, title, slot, lane, account, renewable: false, sessionId, state: 'active', keyIds, pending: new Set(), past: new Set(),
-      facts: new Map(), refused: new Set(), mayBeGone: false, isReplaced: false, isWished: false, reason: null, requestId: null, adoptedAs: null, spent: new Set(),
+      facts: new Map(), refused: new Set(), mayBeGone: false, isReplaced: false, isWished: false, isAnew: false, reason: null, requestId: null, adoptedAs: null, spent: new Set(),
     };
     row.renewable ||= renewable;
     // After a wipe the id may be that of another session of the title, of which nothing is proven.

@@ -108,6 +108,26 @@ const REGRESSIONS = [
       { op: 'revalidate' },
     ],
   },
+  {
+    shows: 'what the app asks for while a title is written into the catalogue is not answered by that',
+    sequence: [
+      { op: 'library', cdm: 0, titles: { abroad: 'unproven' } },
+      { op: 'trouble', step: 'adopt', answer: 'open-in-player', times: 1 },
+      { op: 'interrupt', step: 'adopt', nth: 0, then: 'leave', arrives: false, update: 'wipe' },
+      { op: 'retry', title: 'abroad' },
+      { op: 'revalidate' },
+    ],
+  },
+  {
+    shows: 'what the app asks for while a licence is given to the CDM is not answered by that',
+    sequence: [
+      { op: 'library', cdm: 0, titles: { abroad: 'unproven' } },
+      { op: 'trouble', step: 'update', answer: 'rejected', times: 1 },
+      { op: 'interrupt', step: 'update', nth: 0, then: 'leave', arrives: false, update: 'wipe' },
+      { op: 'retry', title: 'abroad' },
+      { op: 'revalidate' },
+    ],
+  },
 ];
 
 module.exports = { REGRESSIONS };

@@ -30,6 +30,7 @@ function watch(driver, reference, truth) {
     const row = session.contentId ? reference.rowOf(session) : undefined;
     // A check that finds it broken is only the beginning.
     if (row && task !== 'check') row.isWished = false;
+    if (row) row.isAnew = false;
     if (lane.grace) return row;
     // What is released is no title's any more.
     const isHeldAll = [...reference.holds].some((hold) => hold.lane === at && (hold.kind === 'downloading' || hold.title === null));
@@ -47,6 +48,11 @@ function watch(driver, reference, truth) {
     }
     must(task !== 'check' || isClicked || row.renewable || row.state !== 'active', () => `${what()}, though it could not be licensed again`);
     return row;
+  }
+
+  /** A click joins what is out. What was said to be different meanwhile wants another try. @param {Row | undefined} row */
+  function hadItsTry(row) {
+    if (row && !isPast() && !row.isAnew) row.isWished = false;
   }
 
   /** Paid twice is: a request although a good session for that row exists. @param {Row} row @param {string} requestId */
@@ -120,8 +126,7 @@ function watch(driver, reference, truth) {
       const { epoch } = model;
       const row = isPast() ? undefined : mayBeAsked(session, model.phase?.name === 'verify' ? 'verify' : 'check');
       const outcome = await driver.check(session, context).catch((/** @type {any} */ error) => {
-        // What was out with a window that went has had its try.
-        if (row && !isPast() && error?.code === 'ERR_DRIVER_GONE') row.isWished = false;
+        if (error?.code === 'ERR_DRIVER_GONE') hadItsTry(row);
         throw error;
       });
       if (!isPast()) heard(row, session, outcome, epoch);
@@ -150,7 +155,7 @@ function watch(driver, reference, truth) {
           reference.tally.licenseRequests += 1;
           return context.acquireLicense(message);
         },
-      });
+      }).finally(() => hadItsTry(row));
       if (isPast()) return outcome;
       if (outcome.kind === 'licensed') reference.tally.licensed += 1;
       const word = outcome.kind === 'refused' ? outcome.reason : outcome.kind;
@@ -167,7 +172,7 @@ function watch(driver, reference, truth) {
         must(proof?.launch === launch, () => `${row.title} is given session ${newSessionId}, which was not verified in this launch`);
       }
       if (row) must(row.pending.has(newSessionId) || row.sessionId === newSessionId, () => `${row.title} is given session ${newSessionId}, which was never made for it`);
-      const outcome = await driver.adopt(session, newSessionId, context);
+      const outcome = await driver.adopt(session, newSessionId, context).finally(() => hadItsTry(row));
       if (isPast()) return outcome;
       if (outcome === 'adopted') reference.tally.adopted += 1;
       if (row && outcome === 'adopted') reference.adopted(row, newSessionId);

@@ -57,7 +57,7 @@ impl Engine {
     pub fn unwant(&self, content: &str) {
         let mut memory = self.memory();
         for row in memory.rows_of_content(content).to_vec() {
-            memory.urges.remove(&row);
+            memory.forget_click(row);
         }
     }
 
@@ -113,7 +113,7 @@ impl Engine {
         };
         let done: Vec<RowId> = rows.into_iter().filter(|row| !waits_for_server(row)).collect();
         for row in done {
-            memory.urges.remove(&row);
+            memory.forget_click(row);
         }
         true
     }

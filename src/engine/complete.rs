@@ -68,7 +68,7 @@ impl Engine {
         let lane = ground.task.lane;
         let now = ground.now;
         let policy = Arc::clone(&ground.policy);
-        let server = self.answered(&ground, &outcome);
+        let server = self.answered(task_id, &ground, &outcome);
         let job = move |tx: &mut Tx<'_>| {
             server.iter().try_for_each(|server| tx.save_server(server))?;
             record(tx, &ground, outcome)
@@ -81,7 +81,7 @@ impl Engine {
             memory.tasks.remove(&task_id);
         }
         let effects = recorded?;
-        settle(&mut memory, lane, &effects, &policy, now);
+        settle(&mut memory, (task_id, lane), &effects, &policy, now);
         let settled = effects.changed.iter().filter(|session| !memory.has_work(session.id, &policy, now)).count();
         let counters = memory.counters;
         drop(memory);
@@ -95,7 +95,7 @@ impl Engine {
     }
 
     /// What an outcome says of the licence server.
-    fn answered(&self, ground: &Ground, outcome: &Outcome) -> Option<Server> {
+    fn answered(&self, task: TaskId, ground: &Ground, outcome: &Outcome) -> Option<Server> {
         let (TaskKind::License { row, .. }, Outcome::License(outcome)) = (&ground.task.kind, outcome) else {
             return None;
         };
@@ -110,7 +110,7 @@ impl Engine {
         let account = memory.sessions.get(row).and_then(|session| session.account.clone());
         // The others of this account would hear the same.
         match outcome {
-            LicenseOutcome::Refused { reason: Refusal::Auth } => {
+            LicenseOutcome::Refused { reason: Refusal::Auth } if memory.is_of_account(task) => {
                 Arc::make_mut(&mut memory.gate).unauthorized.insert(account);
             }
             LicenseOutcome::Licensed { .. } => {
@@ -150,7 +150,7 @@ impl Engine {
     }
 }
 
-fn settle(memory: &mut Memory, lane: LaneId, effects: &Effects, policy: &Policy, now: Millis) {
+fn settle(memory: &mut Memory, (task, lane): (TaskId, LaneId), effects: &Effects, policy: &Policy, now: Millis) {
     memory.counters.add(effects.counters);
     if let Some(state) = memory.lanes.get_mut(&lane) {
         state.seen.add(state.lane.generation, effects.counters.proven, effects.counters.lost);
@@ -164,7 +164,7 @@ fn settle(memory: &mut Memory, lane: LaneId, effects: &Effects, policy: &Policy,
     }
     memory.repeated.extend(effects.repeat);
     if let Some(row) = effects.answered {
-        memory.urges.remove(&row);
+        memory.answered(row, task);
     }
     if let Some(capability) = effects.capability {
         memory.probed(lane, capability, now, policy);

@@ -15,6 +15,8 @@ pub struct LaneState {
     pub not_before_ms: Millis,
     pub attempts: u32,
     pub phase: Option<PhaseId>,
+    /// Another driver has come since that phase was handed out.
+    pub has_new_driver: bool,
     /// The licence server that the phase asks, and how many requests it makes at a time.
     pub asks: Option<(ServerOrigin, u32)>,
     /// The window went while licences were being written.
@@ -62,6 +64,7 @@ impl LaneState {
             not_before_ms: 0,
             attempts: 0,
             phase: None,
+            has_new_driver: false,
             asks: None,
             cut_off: false,
             seen: Seen::default(),

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::holds::{Hold, HoldId};
 use super::lane_state::LaneState;
-use super::task::{Task, TaskKind};
+use super::task::{Task, TaskKind, Urged};
 use super::wire::{Counters, TaskId};
 use crate::clock::Millis;
 use crate::model::{
     Capability, Connectivity, Debt, DebtId, Lane, LaneId, LaunchId, Policy, Reason, RowId, SessionSummary, Snapshot,
-    Verdict,
+    State, Verdict,
 };
 use crate::plan::{self, Account, Gate, LaneFacts, Scope, Urge, Work};
 use crate::store::Change;
@@ -27,7 +27,7 @@ pub struct Memory {
     by_content: HashMap<Arc<str>, Vec<RowId>>,
     pub lanes: BTreeMap<LaneId, LaneState>,
     pub debts: BTreeMap<DebtId, Debt>,
-    pub urges: HashMap<RowId, Urge>,
+    urges: HashMap<RowId, Urged>,
     /// Sessions whose "not there" has to be seen once more, alone; and how often it has been, with different capabilities.
     pub alone: HashMap<RowId, usize>,
     /// Sessions whose licence request the CDM has refused once for its changed system id.
@@ -36,7 +36,9 @@ pub struct Memory {
     /// Of licence servers and the budget the store has a copy, written with each request and its answer.
     pub gate: Arc<Gate>,
     pub counters: Counters,
-    last_id: u64,
+    last_id: TaskId,
+    /// The last task when somebody signed in: what those say that were out then, they say of another one's token.
+    signed_in_after: TaskId,
     retry_when_filled: HashSet<Reason>,
     /// While the entries are read in the background: rows that a commit has told us of since.
     fresher: Option<HashSet<RowId>>,
@@ -64,6 +66,7 @@ impl Memory {
             gate: Arc::default(),
             counters: Counters::default(),
             last_id: 0,
+            signed_in_after: 0,
             retry_when_filled: HashSet::new(),
             fresher: Some(HashSet::new()),
             damaged: false,
@@ -126,14 +129,55 @@ impl Memory {
     }
 
     pub fn urge(&self, row: RowId) -> Urge {
-        self.urges.get(&row).copied().unwrap_or(Urge::None)
+        self.urges.get(&row).map_or(Urge::None, |urged| urged.urge)
     }
 
-    /// A click is never weakened to a retry.
+    /// A click is never weakened to a retry, and joins what is out already.
     pub fn set_urge(&mut self, row: RowId, urge: Urge) {
-        let known = self.urges.entry(row).or_insert(urge);
-        if urge == Urge::Clicked {
-            *known = urge;
+        let known = self.urges.entry(row).or_insert(Urged { urge, anew_after: None });
+        match urge {
+            Urge::Clicked => known.urge = urge,
+            _ => known.anew_after = Some(self.last_id),
+        }
+    }
+
+    /// Nobody waits any more. What is to be tried anew still is.
+    pub fn forget_click(&mut self, row: RowId) {
+        match self.urges.get_mut(&row).filter(|urged| urged.anew_after.is_some()) {
+            Some(urged) => urged.urge = Urge::Retry,
+            None => drop(self.urges.remove(&row)),
+        }
+    }
+
+    /// A task of the row has come to an end. What it failed at is tried again where the app has said since it went out that something is
+    /// different now.
+    pub fn answered(&mut self, row: RowId, task: TaskId) {
+        let is_good = self.sessions.get(&row).is_none_or(|session| session.standing.state == State::Active);
+        match self.urges.get_mut(&row).filter(|urged| !is_good && urged.anew_after.is_some_and(|after| after >= task)) {
+            Some(urged) => urged.urge = Urge::Retry,
+            None => drop(self.urges.remove(&row)),
+        }
+    }
+
+    pub fn signed_in(&mut self) {
+        Arc::make_mut(&mut self.gate).unauthorized.clear();
+        self.signed_in_after = self.last_id;
+        self.retry_blocked(Reason::Auth);
+    }
+
+    /// Whether a task speaks of whoever is signed in now.
+    pub fn is_of_account(&self, task: TaskId) -> bool {
+        task > self.signed_in_after
+    }
+
+    /// Licences that are being asked for may be refused for what has been mended by now.
+    pub fn retry_what_is_out(&mut self) {
+        let licenses = self.tasks.values().filter_map(|task| match task.kind {
+            TaskKind::License { row, .. } => Some(row),
+            _ => None,
+        });
+        for row in licenses.collect::<Vec<_>>() {
+            self.set_urge(row, Urge::Retry);
         }
     }
 
@@ -147,6 +191,7 @@ impl Memory {
         for row in rows {
             self.set_urge(row, Urge::Retry);
         }
+        self.retry_what_is_out();
     }
 
     pub fn rows_of_content(&self, content_id: &str) -> &[RowId] {

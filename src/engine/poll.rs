@@ -1,7 +1,6 @@
 //! The host's side of work: ask, end a phase, and say what it knows of drivers and the network.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use super::Engine;
 use super::choose::{Choice, choose};
@@ -123,11 +122,13 @@ impl Engine {
         };
         lane.phase = None;
         lane.asks = None;
-        match failure {
+        // Of a window that another one has taken the place of, it says nothing that it did not answer.
+        let is_outdated = std::mem::take(&mut lane.has_new_driver);
+        match failure.filter(|_| !is_outdated) {
             None if lane.deferred.is_none() => lane.attempts = 0,
             None => {}
             Some(Reason::NoDriver) => {
-                lane.deferred = failure;
+                lane.deferred = Some(Reason::NoDriver);
                 lane.not_before_ms = 0;
             }
             Some(_) => {
@@ -149,6 +150,7 @@ impl Engine {
     /// There is another driver: lanes that waited for one, or for a window that did not answer, are due again.
     pub fn resume(&self) {
         for lane in self.memory().lanes.values_mut() {
+            lane.has_new_driver = lane.phase.is_some();
             if matches!(lane.deferred, Some(Reason::NoDriver | Reason::Timeout)) {
                 lane.deferred = None;
                 lane.not_before_ms = 0;
@@ -181,8 +183,7 @@ impl Engine {
         let mut memory = self.memory();
         memory.account = account.map_or(Account::SignedOut, Account::Of);
         if memory.account != Account::SignedOut {
-            Arc::make_mut(&mut memory.gate).unauthorized.clear();
-            memory.retry_blocked(Reason::Auth);
+            memory.signed_in();
         }
         Ok(())
     }

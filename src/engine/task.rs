@@ -1,7 +1,8 @@
 //! One piece of work that is out with a driver.
 
-use super::wire::PhaseId;
+use super::wire::{PhaseId, TaskId};
 use crate::model::{Capabilities, DebtId, Generation, LaneId, RowId};
+use crate::plan::Urge;
 
 #[derive(Debug, Clone)]
 pub struct Task {
@@ -12,6 +13,14 @@ pub struct Task {
     pub kind: TaskKind,
     /// An outcome is being recorded; a second one is stale.
     pub completing: bool,
+}
+
+/// That somebody wants a row.
+#[derive(Debug, Clone, Copy)]
+pub struct Urged {
+    pub urge: Urge,
+    /// The last task when the app said that something is different.
+    pub anew_after: Option<TaskId>,
 }
 
 #[derive(Debug, Clone)]
