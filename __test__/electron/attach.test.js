@@ -175,6 +175,8 @@ describe('one call', () => {
     ['lanes[0].partition', { lanes: [{ ...PLACE, partition: 1 }] }],
     ['lanes[0].pageUrl', { lanes: [{ ...PLACE, pageUrl: undefined }] }],
     ['lanes[0].player', { lanes: [{ ...PLACE, player: 'hls' }] }],
+    ['lanes[1].player', { lanes: [PLACE, { ...PLACE, keySystem: 'org.w3.clearkey', player: 'shaka' }] }],
+    ['lanes[1].pageUrl', { lanes: [PLACE, { ...PLACE, keySystem: 'org.w3.clearkey', pageUrl: `${PLACE.origin}/other.html` }] }],
     ['lanes[0].pageUrl', { lanes: [{ ...PLACE, pageUrl: 'blank.html' }] }],
     ['lanes[0].pageUrl', { lanes: [{ ...PLACE, pageUrl: 'https://bundle/blank.html' }] }],
     ['lanes[0].pageUrl', { lanes: [{ ...PLACE, contents: () => null }] }],

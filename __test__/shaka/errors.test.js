@@ -20,6 +20,8 @@ describe('explainShakaError', () => {
     ['a session that cannot be loaded', error(6005, 'system code (72)'), { reason: 'load-failed', report: { systemCode: 72 } }],
     ['a CDM that has a new system id', error(6005, 'system code (75)'), { reason: 'system-id-changed', report: { systemCode: 75 } }],
     ['a session that fails for another reason', error(6005, 'no'), { reason: 'load-failed', report: { systemCode: null } }],
+    ['a request that the CDM does not make, for its new system id', error(6006, 'Error', null, 'system code (75)'), { reason: 'system-id-changed', report: { systemCode: 75 } }],
+    ['a request that the CDM does not make', error(6006, 'no'), { reason: 'rejected', report: { error: 'FAILED_TO_GENERATE_LICENSE_REQUEST' } }],
     ['no persistent licences', error(6001), { reason: 'unsupported', action: 'connect' }],
     ['an expired licence', error(6014), { reason: 'expired', action: 'renew' }],
     ['a licence that the CDM rejects', error(6008, 'no'), { reason: 'rejected' }],

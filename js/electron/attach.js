@@ -57,6 +57,7 @@ const { WorkerIpc, WorkerPage } = require('./worker-page');
  */
 
 const LOCK_WAIT_MS = 10_000;
+const PAGE_FIELDS = /** @type {const} */ (['pageUrl', 'contents', 'player']);
 const LANE_FIELDS = ['origin', 'partition', 'keySystem', 'pageUrl', 'contents', 'player'];
 
 /**
@@ -201,7 +202,7 @@ function partsOf(options) {
 function lanesOf(given) {
   const lanes = check.array('lanes', given);
   if (lanes.length === 0) throw check.invalid('lanes', 'must name at least one');
-  return lanes.map((lane, at) => {
+  const checked = lanes.map((lane, at) => {
     const field = (/** @type {string} */ name) => `lanes[${at}].${name}`;
     const { origin, partition, keySystem, pageUrl, contents, player, ...others } = check.object(`lanes[${at}]`, lane);
     const [unknown] = Object.keys(others);
@@ -217,6 +218,13 @@ function lanesOf(given) {
     if (own && pageUrl !== undefined) throw check.invalid(field('pageUrl'), 'must not be given with contents');
     return /** @type {AttachedLane} */ (lane);
   });
+  for (const [at, lane] of checked.entries()) {
+    // One page does the work of all lanes of a place.
+    const first = /** @type {AttachedLane} */ (checked.find((other) => placeKey(other) === placeKey(lane)));
+    const differs = PAGE_FIELDS.find((name) => lane[name] !== first[name]);
+    if (differs) throw check.invalid(`lanes[${at}].${differs}`, `must be that of the other lanes of ${lane.origin}`);
+  }
+  return checked;
 }
 
 /** @param {unknown} given */

@@ -15,12 +15,13 @@ import { licenseFailure } from './networking.mjs';
 const CODES = {
   6001: ['REQUESTED_KEY_SYSTEM_CONFIG_UNAVAILABLE', 'unsupported', 'connect'],
   6005: ['FAILED_TO_CREATE_SESSION', 'load-failed', 'wait'],
+  6006: ['FAILED_TO_GENERATE_LICENSE_REQUEST', 'rejected', 'wait'],
   6007: ['LICENSE_REQUEST_FAILED', 'unreachable', 'connect'],
   6008: ['LICENSE_RESPONSE_REJECTED', 'rejected', 'wait'],
   6013: ['OFFLINE_SESSION_REMOVED', 'gone', 'wait'],
   6014: ['EXPIRED', 'expired', 'renew'],
 };
-const [FAILED_TO_CREATE_SESSION, LICENSE_REQUEST_FAILED] = [6005, 6007];
+const [FAILED_TO_CREATE_SESSION, FAILED_TO_GENERATE_LICENSE_REQUEST, LICENSE_REQUEST_FAILED] = [6005, 6006, 6007];
 /** Widevine's. @type {Record<number, Reason>} */
 const SYSTEM_CODES = { 70: 'in-use', 72: 'load-failed', 75: 'system-id-changed' };
 /** @type {Record<string, [Reason, Action]>} */
@@ -42,7 +43,8 @@ export function explainShakaError(error) {
   const said = /system code \((\d+)\)/i.exec(data.map(String).join(' '))?.[1];
   const systemCode = said === undefined ? null : Number(said);
   const report = { error: name, systemCode };
-  if (code === FAILED_TO_CREATE_SESSION && systemCode !== null) return { reason: SYSTEM_CODES[systemCode] ?? reason, action, report };
+  const isOfCdm = code === FAILED_TO_CREATE_SESSION || code === FAILED_TO_GENERATE_LICENSE_REQUEST;
+  if (isOfCdm && systemCode !== null) return { reason: SYSTEM_CODES[systemCode] ?? reason, action, report };
   if (code === LICENSE_REQUEST_FAILED) {
     const failure = licenseFailure(data[0]);
     const [refused, offered] = failure.kind === 'refused' ? REFUSALS[failure.reason] : [/** @type {Reason} */ (failure.kind), action];
