@@ -7,7 +7,7 @@ use super::task::{Task, TaskKind, Variant};
 use super::view::{debt_session, driver_session};
 use super::wire::{Configuration, PhaseOrder, TaskOrder};
 use crate::error::{Error, Result};
-use crate::model::{Capabilities, LaneId, LaneKey, Policy, RowId, Session};
+use crate::model::{Capabilities, Debt, DebtId, LaneId, LaneKey, Policy, RowId, Session};
 use crate::plan::Work;
 use crate::store::Rows;
 
@@ -74,7 +74,8 @@ impl Engine {
             }
             PhaseKind::Release(debts) => {
                 order.phase = "release";
-                let read = move |rows: &Rows<'_>| debts.iter().map(|id| rows.debt(*id)).collect::<Result<Vec<_>>>();
+                let read =
+                    move |rows: &Rows<'_>| debts.iter().map(|id| free_debt(rows, *id)).collect::<Result<Vec<_>>>();
                 let mut debts: Vec<_> = self.read(read).await?.into_iter().flatten().collect();
                 let Some(first) = debts.first() else { return Ok(None) };
                 let config = Configuration::of(&first.capabilities, first.init_data_type.as_deref());
@@ -222,4 +223,12 @@ fn phase_name(work: Work) -> &'static str {
         Work::Verify => "verify",
         Work::Adopt => "adopt",
     }
+}
+
+/// A debt, unless a row holds its id: a CDM shows keys late, and whose licence it is cannot be told before.
+fn free_debt(rows: &Rows<'_>, id: DebtId) -> Result<Option<Debt>> {
+    let Some(debt) = rows.debt(id)? else { return Ok(None) };
+    let is_held = rows.holders(debt.lane, &debt.session_id)?.iter().any(|holder| !holder.standing.stale_id)
+        || !rows.pending_holders(debt.lane, &debt.session_id)?.is_empty();
+    Ok((!is_held).then_some(debt))
 }
