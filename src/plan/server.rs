@@ -12,6 +12,8 @@ const BURST_S: (f64, f64) = (0.5, 0.15);
 const GATHER_S: f64 = 0.1;
 /// What is left of the rate at most when it asks for patience, and when it does so again without an answer in between.
 const CUT: (f64, f64) = (0.95, 0.85);
+/// Its first word makes it no slower than this part of the rate at which servers are asked at first: it may have reasons of its own.
+const LEAST: f64 = 0.25;
 /// Of what it has just taken in a second so much is left free for somebody who clicks: requests, but at most this part.
 const FREE: (f64, f64) = (1.0, 0.2);
 /// Up to this part of what it took when it asked for patience the rate comes back quickly.
@@ -153,7 +155,8 @@ impl Server {
         let taken = self.answered_at_ms.len() as f64;
         let bearable = if self.throttles == 0 && taken > 0.0 {
             self.ceiling_per_s = Some(taken.min(rate));
-            (taken - FREE.0.min(FREE.1 * taken)).min(CUT.0 * rate)
+            let least = LEAST * policy.license_rate_per_s;
+            (taken - FREE.0.min(FREE.1 * taken)).max(least).min(CUT.0 * rate)
         } else {
             self.ceiling_per_s.get_or_insert(rate);
             CUT.1 * rate

@@ -165,3 +165,12 @@ proptest! {
         prop_assert!(server.may_begin(next_at, &policy, false) > 0);
     }
 }
+
+#[test]
+fn a_server_that_asks_for_patience_after_its_first_answers_is_not_slow_for_good() {
+    let policy = Policy::default();
+    let mut early = server(&policy);
+    early.answered(Answer::Answered, NOW, &policy, 1.0);
+    early.answered(Answer::Throttled { retry_after_ms: Some(1_000) }, NOW + 20, &policy, 1.0);
+    assert!(early.rate_per_s >= 0.25 * policy.license_rate_per_s && early.rate_per_s < policy.license_rate_per_s);
+}
