@@ -151,6 +151,20 @@ test('a removed licence is released although a title of another key is put under
   expect([...app.cdm.storage(LANE).records.keys()]).toEqual(['2']);
 });
 
+test('a removed licence is released although a title of another key was put under its id before', async () => {
+  await app.open({ driver: null });
+  await app.offline.put(app.download('removed', [keyId(1)]));
+  app.catalogue.set('lost', [{ sessionId: '1', keyIds: [keyId(2)] }]);
+  await app.offline.put(input('lost', { sessionId: '1', keyIds: [keyId(2)], initDataType: 'keyids', initData: initDataOf([keyId(2)]), licenseUrl: app.server.url }));
+  await app.offline.removeContent('removed');
+  app.catalogue.delete('removed');
+  app.offline.useDriver(app.driver());
+  await app.offline.revalidate();
+  await app.offline.revalidate();
+  expect(app.offline.verdict('lost')).toMatchObject({ playable: 'offline' });
+  expect([...app.cdm.storage(LANE).records.keys()]).toEqual(['2']);
+});
+
 test('a title that was downloaded again with another key, under the id of its pending licence, is that download', async () => {
   const NEXT = { ...UPDATED, electron: '36.0.0' };
   await app.open();

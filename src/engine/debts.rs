@@ -63,20 +63,25 @@ pub fn forgive(tx: &mut Tx<'_>, lane: LaneId, session_id: &str) -> Result<()> {
 /// whoever removes it looks at its keys.
 pub fn forgive_of(tx: &mut Tx<'_>, lane: LaneId, session_id: &str, key_ids: &[KeyId]) -> Result<()> {
     let Some(debt) = tx.debt_of(lane, session_id)? else { return Ok(()) };
-    let is_anothers =
-        !debt.key_ids.is_empty() && !key_ids.is_empty() && !key_ids.iter().any(|id| debt.key_ids.contains(id));
-    if is_anothers { Ok(()) } else { tx.delete_debt(debt.id) }
+    if are_others(&debt.key_ids, key_ids) { Ok(()) } else { tx.delete_debt(debt.id) }
+}
+
+/// Whether a licence with these keys is certainly none with those.
+fn are_others(these: &[KeyId], those: &[KeyId]) -> bool {
+    !these.is_empty() && !those.is_empty() && !these.iter().any(|id| those.contains(id))
 }
 
 /// Owes the removal of `session_id`, made for `session`, unless a row or a pending licence holds it. A row whose licence
-/// is no longer under its id holds nothing.
+/// is no longer under its id holds nothing, and one with other keys, which were never seen, does not say whose it is.
 pub fn owe(tx: &mut Tx<'_>, session: &Session, session_id: &str) -> Result<()> {
     owe_bad(tx, session, session_id, None)
 }
 
 /// The same of a licence that never showed the keys which it should hold: in this generation others say nothing against its being ours.
 pub fn owe_bad(tx: &mut Tx<'_>, session: &Session, session_id: &str, bad_in: Option<Generation>) -> Result<()> {
-    let held = tx.holders(session.lane, session_id)?.iter().any(|holder| !holder.standing.stale_id)
+    let key_ids = session.shown_key_ids();
+    let is_put = |holder: &Session| !holder.ever_proven && are_others(&key_ids, &holder.shown_key_ids());
+    let held = tx.holders(session.lane, session_id)?.iter().any(|holder| !holder.standing.stale_id && !is_put(holder))
         || !tx.pending_holders(session.lane, session_id)?.is_empty();
     if held { Ok(()) } else { tx.owe(session, session_id, bad_in) }
 }

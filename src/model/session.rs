@@ -192,6 +192,11 @@ impl Session {
         named_key_ids(self.init_data_type.as_deref(), self.init_data.as_deref())
     }
 
+    /// Those that its licence shows, as far as that is known.
+    pub fn shown_key_ids(&self) -> Vec<KeyId> {
+        if self.key_ids.is_empty() { self.named_key_ids() } else { self.key_ids.clone() }
+    }
+
     pub fn summary(&self) -> SessionSummary {
         SessionSummary {
             id: self.id,

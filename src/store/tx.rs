@@ -222,7 +222,7 @@ impl<'c> Tx<'c> {
         let sql =
             "INSERT INTO debt (lane, content_id, session_id, capabilities, init_data_type, key_ids, bad_in, launch, attempts)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, coalesce((SELECT max(id) FROM launch), 0), 0) ON CONFLICT DO NOTHING";
-        let key_ids = if session.key_ids.is_empty() { session.named_key_ids() } else { session.key_ids.clone() };
+        let key_ids = session.shown_key_ids();
         let inserted = self.connection.prepare_cached(sql)?.execute(params![
             session.lane,
             session.content_id,
