@@ -137,6 +137,14 @@ test('a pending licence is released when its title is downloaded again with anot
   expect([...storage.records.keys()]).toEqual(['2', '3', again.sessionId]);
 });
 
+test('a title that was downloaded again with another key, and got the same id, has nothing of what was said of the old one', async () => {
+  await app.open({ driver: null });
+  await app.offline.put(app.download('title', [keyId(1)], { metadata: { version: 2 }, rules: { renewAheadMs: 1 } }));
+  const entry = { contentId: 'title', sessionIds: ['1'], keyIds: [keyId(2)], initDataType: 'keyids', initData: initDataOf([keyId(2)]) };
+  await app.offline.reconcile(LANE, [entry]);
+  expect(await app.session('title')).toMatchObject({ keyIds: [keyId(2)], metadata: null, rules: {} });
+});
+
 test('a removed licence is released although a title of another key is put under its id', async () => {
   await app.open({ driver: null });
   await app.offline.put(app.download('removed', [keyId(1)]));

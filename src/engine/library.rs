@@ -229,6 +229,8 @@ fn update(known: Session, input: &NewSession) -> Session {
         session.ever_proven = false;
         session.key_ids = Vec::new();
         session.standing = Standing::unproven(input.expiration_ms);
+        // What the app said of the other one, and of its licence.
+        (session.metadata, session.rules) = (None, crate::model::Rules::default());
     }
     session.account = input.account.clone().or(session.account);
     if input.init_data.is_some() {
