@@ -4,7 +4,7 @@ const { OfflineSessionsError } = require('../..');
 const { HiddenWindows } = require('../../js/electron/windows.js');
 const { WindowDriver } = require('../../js/electron/window-driver.js');
 const { WorkerIpc, WorkerPage } = require('../../js/electron/worker-page.js');
-const { useElectronApp, BLANK, PLACE, PLAYER, WORKER, CHANNEL } = require('../helpers/electron-app.js');
+const { useElectronApp, BLANK, PLACE, PLAYER, WORKER, SHAKA_WORKER, CHANNEL } = require('../helpers/electron-app.js');
 const { Frame, turn } = require('../helpers/electron-stand-in.js');
 const { never, titles } = require('../helpers/offline-app.js');
 
@@ -212,6 +212,7 @@ describe('a page that cannot do the work', () => {
     ['does not load', { pageUrl: 'app://bundle/none.html' }, undefined, /none\.html did not load$/],
     ['is not there without a network', { pageUrl: 'https://player.example/none.html' }, undefined, /serve this page itself/],
     ['has a preload that fails', {}, (electron) => { electron.preloads[WORKER] = () => { throw new Error('no'); }; }, /preload .* failed/],
+    ['has a preload for Shaka that fails', { player: 'shaka' }, (electron) => { electron.preloads[SHAKA_WORKER] = () => { throw new Error('no'); }; }, /preload .*shaka.* failed/],
   ])('because it %s is told, with its cause', async (_what, place, prepare, message) => {
     const warning = await failing({ ...PLACE, ...place }, prepare);
     expect(warning.message).toMatch(message);

@@ -60,4 +60,4 @@ function useElectronApp(options) {
   return app;
 }
 
-module.exports = { ElectronApp, useElectronApp, BLANK, PLAYER, PLACE, WORKER, CHANNEL };
+module.exports = { ElectronApp, useElectronApp, BLANK, PLAYER, PLACE, WORKER, SHAKA_WORKER, CHANNEL };

@@ -64,8 +64,9 @@ const LANE_FIELDS = ['origin', 'partition', 'keySystem', 'pageUrl', 'contents', 
  * Everything that an Electron app needs, in one call: opens the store for what this launch runs on, does the EME of its lanes in pages
  * that nobody sees, answers the app's own pages, hears of sleep, network and late CDMs, and closes with the app. When something has changed
  * since the last launch it begins at once: lanes with a `player` are reconciled with what that has stored, as they are in the first launch of
- * all, and what is stored is checked; licences follow after a random delay, as `revalidate({ spread: true })` has it. Otherwise nothing is checked or licensed before `revalidate()` or `ensurePlayable()`. What fails later is a `warning` of the OfflineSessions; a page that cannot be used is
- * one with ERR_WORKER_PAGE.
+ * all, and what is stored is checked; licences follow after a random delay, as `revalidate({ spread: true })` has it. Otherwise nothing is
+ * checked or licensed before `revalidate()` or `ensurePlayable()`. What fails later is a `warning` of the OfflineSessions; a page that cannot
+ * be used is one with ERR_WORKER_PAGE.
  *
  * With `--offline-sessions-repair` on the command line it does not resolve: it repairs, reports and quits the app, so windows that are opened
  * after it stay closed. It does resolve when somebody opens the app meanwhile.

@@ -155,7 +155,7 @@ class WorkerPage {
       /** @param {unknown} _event @param {string} path @param {Error} cause */
       const failedPreload = (_event, path, cause) => {
         // Those of the app's own session run in this page too.
-        if (path === PRELOAD) reject(workerPage(`the preload ${path} failed`, cause));
+        if ([PRELOAD, SHAKA_PRELOAD].includes(path)) reject(workerPage(`the preload ${path} failed`, cause));
       };
       contents.on('destroyed', onGone);
       contents.on('render-process-gone', onGone);
