@@ -147,6 +147,16 @@ describeBrowser('Shaka\'s catalogue, in Firefox', 'firefox', (found) => {
       expect(before.map(([{ initData }]) => initData.length)).toEqual([boxes[0].length, boxes[0].length]);
     });
 
+    test('no segment more, when it is no longer wanted', async () => {
+      await player('addRecords', [recordOf({ segments: base64(box('moov', boxes[0]), NOTHING) })]);
+      const outcome = suite.app.window.page.evaluate(async (lane) => {
+        const { ShakaDriver } = await import('/js/shaka/index.mjs');
+        return new ShakaDriver().inventory(lane, { signal: AbortSignal.abort() });
+      }, suite.app.lane);
+      await expect(outcome).rejects.toThrow('abort');
+      expect(await inventory()).toMatchObject([{ initDataType: 'cenc' }]);
+    });
+
     test.each([
       ['elsewhere', 'https://license.example.com/film/1', 'https://license.example.com/film/1'],
       ['where the content says', 'https://license.example.com/clearkey', 'https://license.example.com/clearkey?tenant=1'],

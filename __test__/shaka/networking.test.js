@@ -22,12 +22,12 @@ describe('A licence request through Shaka\'s networking', () => {
     getNetworkingEngine: () => ({
       request: (...args) => {
         requests.push(args);
-        return { promise: Promise.resolve({ data: answer.buffer }), abort() {} };
+        return { promise: Promise.resolve(answer).then(({ buffer }) => ({ data: buffer })), abort() {} };
       },
     }),
   };
-  const ask = (message, signal = new AbortController().signal) =>
-    networking.requestLicense(shaka, { ...REQUEST, ...message }, { requestId: 'r1', sessionId: '1', drmInfo: { keySystem: KEY_SYSTEM } }, signal);
+  const ask = (message, signal = new AbortController().signal, ...classify) =>
+    networking.requestLicense(shaka, { ...REQUEST, ...message }, { requestId: 'r1', sessionId: '1', drmInfo: { keySystem: KEY_SYSTEM } }, signal, ...classify);
 
   test('is as Shaka makes it, and has our id', async () => {
     expect(await ask()).toEqual(new Uint8Array([7]));
@@ -48,6 +48,23 @@ describe('A licence request through Shaka\'s networking', () => {
   test('that a captive portal answers is unreachable, and not a licence that the CDM rejects', async () => {
     answer = new TextEncoder().encode('<!DOCTYPE html><html>Sign in</html>');
     await expect(ask()).rejects.toMatchObject({ kind: 'unreachable' });
+  });
+
+  const refusal = { code: 1001, data: [SERVER, 403, '{"error":"GEO-12"}', { 'x-reason': 'GEO-12' }] };
+
+  test('that a server refuses is classified by the app, with status, headers and body', async () => {
+    answer = Promise.reject(refusal);
+    const classify = async ({ status, headers, body }) => (status === 403 && headers.get('x-reason') === JSON.parse(body).error ? 'geo' : null);
+    await expect(ask({}, undefined, classify)).rejects.toEqual({ kind: 'refused', status: 403, reason: 'geo' });
+  });
+
+  test.each([
+    ['a refusal that it does not know', refusal, { kind: 'unreachable', message: 'HTTP 403' }],
+    ['a server error', { code: 1001, data: [SERVER, 500, '', {}] }, { kind: 'server-error', status: 500 }],
+    ['too many requests', { code: 1001, data: [SERVER, 429, '', { 'retry-after': '7' }] }, { kind: 'throttled', status: 429, retryAfterMs: expect.any(Number) }],
+  ])('is what it is when the app\'s classifier has no word for it: %s', async (_name, error, failure) => {
+    answer = Promise.reject(error);
+    await expect(ask({}, undefined, ({ status }) => (status === 403 ? null : 'revoked'))).rejects.toEqual(failure);
   });
 
   test('is one for a licence, and none for a check, whose renewals and certificates are answered four times', () => {

@@ -17,6 +17,7 @@ function fakeStorage() {
   const storage = {
     filters,
     downloads: [],
+    removals: [],
     getNetworkingEngine: () => networking,
     store(...args) {
       const download = { args, aborted: false };
@@ -24,6 +25,8 @@ function fakeStorage() {
       storage.downloads.push(download);
       return { promise: download.promise, abort: async () => { download.aborted = true; download.reject(new Error('aborted')); } };
     },
+    remove: (...args) => new Promise((resolve) => { storage.removals.push({ args, resolve }); }),
+    removeEmeSessions: (...args) => new Promise((resolve) => { storage.removals.push({ args, resolve }); }),
     ask: (type, fields) => Promise.all([...filters.request].map((filter) => filter(type, { licenseRequestType: 'license-request', sessionId: '1', ...fields }))),
     answer: (type) => [...filters.response].forEach((filter) => filter(type)),
   };
@@ -31,14 +34,15 @@ function fakeStorage() {
 }
 
 describe('recordShaka of a storage', () => {
-  let eme, storage, shakasStore, holds, recorder;
+  let eme, storage, shakas, holds, recorder;
+  const methods = () => [storage.store, storage.remove, storage.removeEmeSessions];
   const settle = () => jest.advanceTimersByTimeAsync(0);
 
   beforeEach(async () => {
     jest.useFakeTimers();
     eme = installFakeEme({});
     storage = fakeStorage();
-    shakasStore = storage.store;
+    shakas = methods();
     holds = 0;
     const { recordShaka } = await import('../../js/shaka/index.mjs');
     recorder = recordShaka(storage, { hold: async ({ kind }) => {
@@ -49,7 +53,7 @@ describe('recordShaka of a storage', () => {
 
   afterEach(() => {
     recorder.stop();
-    expect([storage.store, storage.filters.request.size, storage.filters.response.size]).toEqual([shakasStore, 0, 0]);
+    expect([...methods(), storage.filters.request.size, storage.filters.response.size]).toEqual([...shakas, 0, 0]);
     expect({ held: eme.held, holds, timers: jest.getTimerCount() }).toEqual({ held: 0, holds: 0, timers: 0 });
     jest.useRealTimers();
   });
@@ -149,6 +153,29 @@ describe('recordShaka of a storage', () => {
     await operation.abort();
     await failed;
     expect(storage.downloads[0].aborted).toBe(true);
+  });
+
+  test.each(['remove', 'removeEmeSessions'])('has %s remove licences under the lock', async (method) => {
+    const removed = storage[method]('offline:manifest/idb/v5/1');
+    expect(storage.removals).toEqual([]);
+    await settle();
+    expect(storage.removals).toMatchObject([{ args: ['offline:manifest/idb/v5/1'] }]);
+    expect([eme.held, holds]).toEqual([1, 1]);
+    storage.removals[0].resolve(true);
+    expect(await removed).toBe(true);
+    expect([eme.held, holds]).toEqual([0, 0]);
+  });
+
+  test('lets go of the lock five quiet seconds after a removal that never ends, as in Firefox', async () => {
+    let ended = false;
+    storage.remove('offline:manifest/idb/v5/1').finally(() => { ended = true; });
+    await settle();
+    await jest.advanceTimersByTimeAsync(4_000);
+    await storage.ask(LICENSE, { licenseRequestType: 'license-release' });
+    await jest.advanceTimersByTimeAsync(4_999);
+    expect([eme.held, holds]).toEqual([1, 1]);
+    await jest.advanceTimersByTimeAsync(1);
+    expect({ held: eme.held, holds, ended }).toEqual({ held: 0, holds: 0, ended: false });
   });
 
   test('begins no download that is aborted while it waits for the lock', async () => {

@@ -28,6 +28,13 @@ async function startTwoSessions() {
   return { ...server, close: async () => { await server.close(); await rm(root, { recursive: true }); } };
 }
 
+/** Until its page calls `free()`. */
+const holdLock = ({ page }) => page.evaluate(() => new Promise((locked) => {
+  navigator.locks.request('electron-offline-sessions', () => new Promise((free) => { globalThis.free = free; locked(); }));
+}));
+
+const pendingLock = ({ page }) => page.waitForFunction(async () => (await navigator.locks.query()).pending.some(({ name }) => name === 'electron-offline-sessions'));
+
 const told = (app) => app.window.page.evaluate(() => globalThis.told.splice(0));
 
 describeBrowser('recordShaka, in Firefox', 'firefox', (found) => {
@@ -38,16 +45,31 @@ describeBrowser('recordShaka, in Firefox', 'firefox', (found) => {
     app.shaka = shaka;
     await app.reopenWindow();
     const other = await app.openWindow();
-    await other.page.evaluate(() => new Promise((locked) => {
-      navigator.locks.request('electron-offline-sessions', () => new Promise((free) => { globalThis.free = free; locked(); }));
-    }));
+    await holdLock(other);
     const storing = app.download(TITLE, { method: 'storeRecorded' });
-    await app.window.page.waitForFunction(async () => (await navigator.locks.query()).pending.length === 1);
+    await pendingLock(app.window);
     expect(app.requests()).toEqual({ media: 0, license: 0 });
     await other.page.evaluate(() => globalThis.free());
     expect(await storing).toBe(URI);
     expect(await told(app)).toEqual(['downloading', 'no longer downloading']);
     expect(await app.window.page.evaluate(async () => (await navigator.locks.query()).held)).toEqual([]);
+    await other.close();
+  });
+
+  test.each(VERSIONS)('has %s remove a licence under the lock, too', async (shaka) => {
+    const { app } = suite;
+    app.shaka = shaka;
+    await app.reopenWindow();
+    await app.install([TITLE]);
+    const other = await app.openWindow();
+    await holdLock(other);
+    const removing = app.player()('removeRecorded', URI);
+    await pendingLock(app.window);
+    expect(await app.player()('titles')).toHaveLength(1);
+    await other.page.evaluate(() => globalThis.free());
+    await removing;
+    expect(await app.player()('titles')).toEqual([]);
+    expect((await told(app))[0]).toBe('downloading');
     await other.close();
   });
 
@@ -95,11 +117,9 @@ describeBrowser('recordShaka, in Firefox', 'firefox', (found) => {
     await app.reopenWindow();
     await app.install([TITLE]);
     const other = await app.openWindow();
-    await other.page.evaluate(() => new Promise((locked) => {
-      navigator.locks.request('electron-offline-sessions', () => new Promise((free) => { globalThis.free = free; locked(); }));
-    }));
+    await holdLock(other);
     const playing = app.player()('watchRecorded', { uri: URI, licenseUrl: app.licenseUrl });
-    await other.page.waitForFunction(async () => (await navigator.locks.query()).pending.some(({ name }) => name === 'electron-offline-sessions'));
+    await pendingLock(other);
     await other.page.evaluate(() => globalThis.free());
     expect(await playing).toMatchObject({ end: 'played' });
     // Open, it has only the lock of its title.

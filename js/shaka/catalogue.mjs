@@ -37,9 +37,10 @@ export function readRecord(key) {
 /**
  * @param {string} keySystem
  * @param {ContentIdOf} contentIdOf
+ * @param {AbortSignal} [signal]
  * @returns {Promise<CatalogueEntry[]>}
  */
-export async function readCatalogue(keySystem, contentIdOf) {
+export async function readCatalogue(keySystem, contentIdOf, signal) {
   /** @type {Map<number, number>} */
   const creationTimes = new Map();
   /** Not the records: of a film each lists thousands of segments. @type {Stored[]} */
@@ -54,7 +55,7 @@ export async function readCatalogue(keySystem, contentIdOf) {
   const entries = [];
   for (const { contentId, key, facts } of contents) {
     if (facts.isIncomplete) entries.push({ contentId, sessionIds: facts.sessionIds, incomplete: true });
-    else entries.push(...entriesOf(contentId, facts, recordings.get(key) ?? await searched(key, keySystem)));
+    else entries.push(...entriesOf(contentId, facts, recordings.get(key) ?? await searched(key, keySystem, signal)));
   }
   return entries;
 }
@@ -64,22 +65,24 @@ export async function readCatalogue(keySystem, contentIdOf) {
  * looked for in all the others.
  * @param {number} key
  * @param {string} keySystem
+ * @param {AbortSignal} [signal]
  * @returns {Promise<Recording>}
  */
-async function searched(key, keySystem) {
+async function searched(key, keySystem, signal) {
   const { streams = [], creationTime = 0 } = await readRecord(key) ?? {};
   const segments = streams.filter(({ type }) => type === 'audio' || type === 'video').flatMap((stream) => stream.segments);
-  let initData = await boxesIn(segments.map(({ initSegmentKey }) => initSegmentKey), keySystem);
-  if (initData.length === 0) initData = await boxesIn(segments.map(({ dataKey }) => dataKey), keySystem);
+  let initData = await boxesIn(segments.map(({ initSegmentKey }) => initSegmentKey), keySystem, signal);
+  if (initData.length === 0) initData = await boxesIn(segments.map(({ dataKey }) => dataKey), keySystem, signal);
   return addRecording(key, { creationTime, initDataType: 'cenc', initData: initData.length > 0 ? [concatenated(initData)] : [] });
 }
 
-/** @param {unknown[]} named keys of segments, or none @param {string} keySystem */
-async function boxesIn(named, keySystem) {
+/** @param {unknown[]} named keys of segments, or none @param {string} keySystem @param {AbortSignal} [signal] */
+async function boxesIn(named, keySystem, signal) {
   const keys = [...new Set(named)].filter((key) => typeof key === 'number');
   /** Each once: in others every segment has the same. @type {Map<string, Uint8Array<ArrayBuffer>>} */
   const boxes = new Map();
   for (let at = 0; at < keys.length; at += SEGMENTS_AT_A_TIME) {
+    signal?.throwIfAborted();
     await withShakaDatabase([SEGMENTS], 'readonly', async (transaction) => {
       for (const key of keys.slice(at, at + SEGMENTS_AT_A_TIME)) {
         const segment = await result(transaction.objectStore(SEGMENTS).get(key));

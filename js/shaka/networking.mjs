@@ -5,6 +5,7 @@ import { unwrapped } from './playready.mjs';
  *
  * @typedef {import('../session-driver.js').LicenseFailure} LicenseFailure
  * @typedef {import('../session-driver.js').LicenseMessage} LicenseMessage
+ * @typedef {import('../types.js').Refusal | null | undefined} Classified
  *
  * @typedef {object} ShakaNetworking a shaka.Player or a shaka.offline.Storage
  * @property {() => any} getNetworkingEngine
@@ -55,9 +56,10 @@ export function messageLimit(requests) {
  * @param {LicenseMessage} message
  * @param {Asked} asked
  * @param {AbortSignal} signal
+ * @param {(answer: { status: number, headers: Headers, body: string }) => Classified | Promise<Classified>} [classify] a 4xx answer, before we do
  * @returns {Promise<Uint8Array>} rejects with a LicenseFailure
  */
-export async function requestLicense(shaka, { messageType, message }, { drmInfo, ...asked }, signal) {
+export async function requestLicense(shaka, { messageType, message }, { drmInfo, ...asked }, signal, classify = () => null) {
   signal.throwIfAborted();
   const { keySystem, licenseServerUri } = drmInfo;
   const { servers, advanced = {} } = shaka.getConfiguration().drm;
@@ -87,13 +89,25 @@ export async function requestLicense(shaka, { messageType, message }, { drmInfo,
   try {
     licence = new Uint8Array((await operation.promise).data);
   } catch (error) {
-    throw licenseFailure(error);
+    throw await classified(error, classify) ?? licenseFailure(error);
   } finally {
     signal.removeEventListener('abort', abort);
   }
   // The CDM would reject it, and the title be blocked.
   if (PAGE.test(new TextDecoder().decode(licence.subarray(0, 200)))) throw { kind: 'unreachable', message: 'a page came instead of a licence' };
   return licence;
+}
+
+/**
+ * @param {any} error a shaka.util.Error
+ * @param {NonNullable<Parameters<typeof requestLicense>[4]>} classify
+ * @returns {Promise<LicenseFailure | null>}
+ */
+async function classified(error, classify) {
+  const [, status, body, headers] = error?.code === BAD_HTTP_STATUS ? error.data : [];
+  if (!(status >= 400 && status < 500) || status === 429) return null;
+  const reason = await classify({ status, headers: new Headers(headers ?? {}), body: String(body ?? '') });
+  return reason ? { kind: 'refused', status, reason } : null;
 }
 
 /**

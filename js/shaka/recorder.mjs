@@ -23,7 +23,8 @@ import { StorageRecorder } from './storage-recorder.mjs';
 
 /**
  * Keeps what a repair will need, and keeps the addon out of Shaka's way: of a `shaka.Player` it hears the events; a
- * `shaka.offline.Storage`, this one object, gets a `store` that writes licences under the lock and then calls Shaka's.
+ * `shaka.offline.Storage`, this one object, gets a `store`, a `remove` and a `removeEmeSessions` that wait for the origin's lock and then call
+ * Shaka's: they are not called inside `withCdmLock`. What is only preloaded (`player.preload`) counts as open once it is loaded.
  *
  * @param {any} shaka a shaka.offline.Storage or a shaka.Player
  * @param {RecorderOptions} [options]

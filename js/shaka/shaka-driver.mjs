@@ -25,6 +25,7 @@ import { keyIdsOf, keyOf, offlineUri } from './records.mjs';
  * @property {ShakaNetworking} [player] licences are then requested through its networking engine, with its `drm.servers` and the
  *   app's filters, and not by `acquireLicense` in the main process: `licenseRequests` does not count them there. The requests that the
  *   filters see have our `requestId`, the same after a crash
+ * @property {import('../types.js').ClassifyRefusalHook} [classifyRefusal] for requests through `player`; others are the main process's
  *
  * @typedef {object} Found what is known of a lane
  * @property {Map<string, number | null>} expirations what the last checks of sessions said, by id; an adoption follows one
@@ -40,14 +41,16 @@ export class ShakaDriver extends EmeDriver {
   /** @type {ContentIdOf} */
   #contentIdOf;
   #player;
+  #classifyRefusal;
   /** By key system, since a window has one origin and one partition. @type {Map<string, Found>} */
   #found = new Map();
 
   /** @param {ShakaDriverOptions} [options] */
-  constructor({ contentIdOf, player } = {}) {
+  constructor({ contentIdOf, player, classifyRefusal } = {}) {
     super({ adopt: (session, newSessionId, { signal }) => this.#adoptInCatalogue(session, newSessionId, signal) });
     this.#contentIdOf = (record) => contentIdOf?.(record) ?? record.offlineUri;
     this.#player = player;
+    this.#classifyRefusal = classifyRefusal;
   }
 
   /**
@@ -56,10 +59,11 @@ export class ShakaDriver extends EmeDriver {
    * Init data is what `recordShaka` kept at download, else that of the stored segments; a content without any is `notRenewable`, and
    * `metadata.notRenewable` says why. `metadata` holds `offlineUri`, `originalManifestUri` and `appMetadata` besides.
    * @param {Lane} lane
+   * @param {{ signal?: AbortSignal }} [context] `signal` ends it; titles whose segments were searched by then are not searched again
    * @returns {Promise<import('../types.js').CatalogueEntry[]>} rejects with ERR_SHAKA_LAYOUT
    */
-  inventory({ keySystem }) {
-    return readCatalogue(keySystem, this.#contentIdOf);
+  inventory({ keySystem }, { signal } = {}) {
+    return readCatalogue(keySystem, this.#contentIdOf, signal);
   }
 
   /**
@@ -133,7 +137,8 @@ export class ShakaDriver extends EmeDriver {
       const [key] = await this.#keysOf(lane, contentId);
       const drmInfo = (key === undefined ? null : await readRecord(key))?.drmInfo ?? { keySystem: lane.keySystem };
       const initData = fromBase64(session.initData ?? '');
-      return requestLicense(player, message, { requestId, sessionId, initDataType, initData, drmInfo }, signal);
+      const asked = { requestId, sessionId, initDataType, initData, drmInfo };
+      return requestLicense(player, message, asked, signal, (answer) => this.#classifyRefusal?.({ ...answer, session }));
     };
   }
 

@@ -17,7 +17,8 @@ const QUIET_MS = 5000;
 /** While licences are written the origin's lock is held, and a hold on downloads; not for as long as all of a film takes. */
 export class StorageRecorder {
   #storage;
-  #store;
+  /** Shaka's own, in whose place these come. */
+  #shakas;
   #networking;
   #hold;
   /** @type {Map<string, { initDataType: string, initData: Uint8Array<ArrayBuffer>, request: any }>} by session id */
@@ -29,13 +30,32 @@ export class StorageRecorder {
 
   /** @param {any} storage @param {RecorderOptions} options */
   constructor(storage, { hold = () => () => {} }) {
+    const { store, remove, removeEmeSessions } = storage;
     this.#storage = storage;
-    this.#store = storage.store;
+    this.#shakas = { store, remove, removeEmeSessions };
     this.#networking = storage.getNetworkingEngine();
     this.#hold = hold;
     this.#networking.registerRequestFilter(this.#onRequest);
     this.#networking.registerResponseFilter(this.#onResponse);
     storage.store = (/** @type {any[]} */ ...args) => this.#recorded(args);
+    storage.remove = (/** @type {any[]} */ ...args) => this.#removing(remove, args);
+    storage.removeEmeSessions = (/** @type {any[]} */ ...args) => this.#removing(removeEmeSessions, args);
+  }
+
+  /**
+   * Who removes licences writes, too. In Firefox Shaka's `remove()` never settles, and the lock is free after the quiet time.
+   * @template T
+   * @param {(...args: any[]) => Promise<T>} remove
+   * @param {any[]} args
+   * @returns {Promise<T>}
+   */
+  async #removing(remove, args) {
+    const writing = await this.#beginWriting();
+    try {
+      return await remove.apply(this.#storage, args);
+    } finally {
+      writing.end();
+    }
   }
 
   /**
@@ -51,7 +71,7 @@ export class StorageRecorder {
       const writing = await this.#beginWriting(aborted.signal);
       try {
         aborted.signal.throwIfAborted();
-        operation = /** @type {StoreOperation} */ (this.#store.apply(this.#storage, args));
+        operation = /** @type {StoreOperation} */ (this.#shakas.store.apply(this.#storage, args));
         const content = await operation.promise;
         // What is not kept now is searched for in the stored segments.
         await this.#keep(content.offlineUri).catch(() => {});
@@ -76,7 +96,7 @@ export class StorageRecorder {
   }
 
   stop() {
-    this.#storage.store = this.#store;
+    Object.assign(this.#storage, this.#shakas);
     this.#networking.unregisterRequestFilter(this.#onRequest);
     this.#networking.unregisterResponseFilter(this.#onResponse);
     this.#writing?.end();

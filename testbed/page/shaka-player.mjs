@@ -59,10 +59,12 @@ export async function titles() {
 /**
  * Removes a title. In Firefox Shaka's own call never settles once the licence is gone, so this waits until Shaka no longer lists it.
  * @param {string} offlineUri
+ * @param {(storage: any) => void} [prepare] before it removes
  */
-export async function remove(offlineUri) {
+export async function remove(offlineUri, prepare) {
   const shaka = await loadShaka();
   const storage = new shaka.offline.Storage();
+  prepare?.(storage);
   storage.remove(offlineUri).catch(() => {});
   while ((await titles()).some((title) => title.offlineUri === offlineUri)) await new Promise((resolve) => setTimeout(resolve, 20));
 }

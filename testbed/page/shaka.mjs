@@ -30,6 +30,7 @@ Object.assign(page.player, {
     recordShaka(storage, { hold });
     if (query.has('filters')) storage.getNetworkingEngine().registerRequestFilter(toTheFilm);
   }),
+  removeRecorded: (/** @type {string} */ uri) => remove(uri, (storage) => { recordShaka(storage, { hold }); }),
   watchRecorded: (/** @type {any} */ { known, persistent, temporary, ...request }) => watch(request, (player) => {
     recordShaka(player, { hold, onSessions: (sessions) => page.told.push(...sessions.map((session) => ({ ...session, initData: [...session.initData] }))) });
     if (persistent) player.configure({ drm: { persistentSessionOnlinePlayback: true, advanced: { 'org.w3.clearkey': { sessionType: 'persistent-license' } } } });

@@ -75,7 +75,10 @@ export class ShakaTitles {
   /** @param {string} contentId */
   async remove(contentId) {
     await downloads.removed(contentId);
-    await this.#withStorage((storage) => storage.remove(contentId));
+    await this.#withStorage((storage) => {
+      recordShaka(storage, { hold });
+      return storage.remove(contentId);
+    });
   }
 
   /**
