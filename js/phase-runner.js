@@ -154,7 +154,7 @@ async function runTask(native, host, driver, order, task, signal) {
   if (plantWitness) {
     const planted = await attempt(undefined, order.taskTimeoutMs, async () => driver.plantWitness(order.lane, plantWitness));
     // Unplanted, it will be missed at the next launch, which checks once more than it had to.
-    if (!planted.ok) host.warn(planted.error);
+    if (!planted.ok && !signal.aborted) host.warn(planted.error);
   }
   if (completed.changed.length > 0) host.changed(completed.changed.map(withBytes));
   return completed.stale ? null : completed;

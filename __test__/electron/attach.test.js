@@ -142,10 +142,29 @@ describe('one call', () => {
     expect(app.offline.launch).toMatchObject({ firstRun: false });
   });
 
-  test('that fails leaves nothing behind', async () => {
+  test('lets pages that ask before the store is open wait for it', async () => {
+    const leaving = await attach();
+    await app.store(1);
+    const coming = attachElectron({ ...app.newElectron().parts, process: process38, components: app.components, lanes: [PLACE] });
+    const { webContents } = await app.electron.openWindow(PLAYER, { preload: BRIDGE });
+    const asked = Promise.all(Array.from({ length: 100 }, () => webContents.page.window.offlineSessions.verdict('title 1')));
+    const gone = await app.electron.openWindow(PLAYER, { preload: BRIDGE });
+    const held = gone.webContents.page.window.offlineSessions.hold({ contentId: 'title 1', kind: 'playing' });
+    await turn();
+    gone.webContents.close();
+    await leaving.close();
+    app.offline = await coming;
+    expect(new Set((await asked).map(({ playable }) => playable))).toEqual(new Set(['offline']));
+    await expect(held).rejects.toMatchObject({ code: 'ERR_ABORTED' });
+  });
+
+  test('that fails leaves nothing behind, and says to a page that waits why', async () => {
     const first = await attach();
-    app.newElectron();
-    await expect(attachElectron({ ...app.electron.parts, process: process38, lanes: [PLACE], lockWaitMs: 0 })).rejects.toMatchObject({ code: 'ERR_IN_USE' });
+    const { webContents } = await app.newElectron().openWindow(PLAYER, { preload: BRIDGE });
+    const failing = attachElectron({ ...app.electron.parts, process: process38, lanes: [PLACE], lockWaitMs: 0 });
+    const asked = expect(webContents.page.window.offlineSessions.verdict('title 1')).rejects.toMatchObject({ code: 'ERR_IN_USE' });
+    await expect(failing).rejects.toMatchObject({ code: 'ERR_IN_USE' });
+    await asked;
     expectNothingOf(app.electron);
     await first.close();
   });

@@ -21,7 +21,7 @@ afterEach(() => stop?.());
 async function served(n = 1, { lanes = [LANE], allowedOrigins = [LANE.origin], ...options } = {}) {
   const offline = await app.open(options);
   await app.store(n);
-  stop = serveIpc(offline, { ipcMain: electron.parts.ipcMain, allowedOrigins, lanes });
+  stop = serveIpc(Promise.resolve(offline), { ipcMain: electron.parts.ipcMain, allowedOrigins, lanes });
   return offline;
 }
 
@@ -184,7 +184,7 @@ describe('a hostile page', () => {
     expect(await ask(page.event(), 'verdict', ['title 1'])).toMatchObject({ value: { playable: 'offline' } });
   });
 
-  test('that calls ten thousand times at once has few calls answered; the honest one beside it has all, and it itself later', async () => {
+  test('that calls ten thousand times at once has a thousand calls answered; the honest one beside it has all, and it itself later', async () => {
     await served(2, { policy: { ensurePlayableTimeoutMs: 60_000 } });
     const hostile = await openPage();
     const honest = await openPage();
@@ -194,7 +194,7 @@ describe('a hostile page', () => {
     const answers = [];
     for (const call of calls) call.then((answer) => answers.push(answer));
     await turn();
-    expect(answers).toHaveLength(10_000 - 32);
+    expect(answers).toHaveLength(9_000);
     expect(new Set(answers.map(({ error }) => error.code))).toEqual(new Set(['ERR_TOO_MANY_CALLS']));
     expect(await honest.api.verdict('title 1')).toMatchObject({ playable: 'offline' });
     hostile.webContents.loadURL(PLAYER);

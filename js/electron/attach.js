@@ -84,7 +84,7 @@ async function attachElectron(options) {
   // At once: an app need not wait for the store before it asks for updates.
   const updater = autoUpdater ? attachUpdater(attached, autoUpdater, { confirmUpdate }) : undefined;
   const repair = isRepairLaunch((options.process ?? process).argv) ? new RepairLaunch(options.app) : null;
-  const attaching = attach(options, updater, repair);
+  const attaching = attach(options, attached, updater, repair);
   attaching.catch(() => repair?.end());
   begin(attaching);
   return attached;
@@ -92,38 +92,29 @@ async function attachElectron(options) {
 
 /**
  * @param {ElectronParts & AttachOptions & Hooks} options
+ * @param {Promise<AttachedSessions>} attached what this resolves with
  * @param {import('./updater').AttachedUpdater | undefined} updater
  * @param {RepairLaunch | null} repair
  * @returns {Promise<AttachedSessions>}
  */
-async function attach(options, updater, repair) {
-  const { app, ipcMain, lockWaitMs = LOCK_WAIT_MS, policy, acquireLicense, classifyRefusal, adopt, knowledge, preflight } = options;
+async function attach(options, attached, updater, repair) {
+  const { app, ipcMain } = options;
   const lanes = lanesOf(options.lanes);
   const allowedOrigins = originsOf(options.allowedOrigins) ?? lanes.map(({ origin }) => origin);
   /** @type {import('./quit').ConfirmQuit | undefined} */
   const confirmQuit = check.optionalFunction('confirmQuit', options.confirmQuit);
   const onRepaired = check.optionalFunction('onRepaired', options.onRepaired);
+  const plainLanes = lanes.map(({ origin, partition, keySystem }) => ({ origin, partition, keySystem }));
 
-  const platform = await electronPlatform(options);
-  const directory = check.string('directory', options.directory ?? path.join(app.getPath('userData'), 'offline-sessions'));
-  const travel = new TravelMode(directory, options, updater);
-  await travel.resume();
-  const opened = await OfflineSessions.open({
-    directory, platform, policy, acquireLicense, classifyRefusal, adopt, knowledge, preflight, lockWaitMs,
-  }).catch((error) => {
-    travel.close();
+  const stopServing = serveIpc(attached, { ipcMain, allowedOrigins, lanes: plainLanes });
+  const { offline, travel, platform } = await open(options, updater).catch((error) => {
+    stopServing();
     throw error;
   });
-  const offline = Object.assign(opened, /** @type {TravelModeCalls} */ ({
-    startTravelMode: (given) => travel.start(opened, given),
-    endTravelMode: () => travel.end(),
-    travelMode: () => travel.current,
-  }));
   let isClosed = false;
   /** @param {any} error */
   const warn = (error) => { if (!isClosed && error?.code !== 'ERR_CLOSED') offline.emit('warning', error); };
   travel.warn = warn;
-  const plainLanes = lanes.map(({ origin, partition, keySystem }) => ({ origin, partition, keySystem }));
   const takeUp = () => Promise.all(plainLanes.filter((_, at) => lanes[at]?.player).map((lane) => offline.reconcile(lane).catch(warn)));
   const begin = () => {
     // At once: a `revalidate()` of the app's own comes after it, and ends the delay.
@@ -131,7 +122,7 @@ async function attach(options, updater, repair) {
     takeUp();
   };
   /** @type {(() => void)[]} */
-  const stops = [() => travel.close()];
+  const stops = [() => travel.close(), stopServing];
   if (updater) stops.push(updater.stop);
   /** @type {(() => void) | undefined} */
   let closeWindows;
@@ -143,7 +134,6 @@ async function attach(options, updater, repair) {
     return close.call(offline).finally(closeWindows);
   };
   try {
-    stops.push(serveIpc(offline, { ipcMain, allowedOrigins, lanes: plainLanes }));
     stops.push(watchCdm(offline, options, platform.cdms?.[0]?.version ?? null, begin, warn));
     stops.push(watchConnectivity(offline, options));
     // Who could be asked in a repair? Whoever has opened the app meanwhile.
@@ -161,6 +151,30 @@ async function attach(options, updater, repair) {
   }
   if (isNew) await takeUp();
   return await repair.run(offline, onRepaired, warn) ? offline : new Promise(() => {});
+}
+
+/**
+ * @param {ElectronParts & AttachOptions & Hooks} options
+ * @param {import('./updater').AttachedUpdater | undefined} updater
+ */
+async function open(options, updater) {
+  const { app, lockWaitMs = LOCK_WAIT_MS, policy, acquireLicense, classifyRefusal, adopt, knowledge, preflight } = options;
+  const platform = await electronPlatform(options);
+  const directory = check.string('directory', options.directory ?? path.join(app.getPath('userData'), 'offline-sessions'));
+  const travel = new TravelMode(directory, options, updater);
+  await travel.resume();
+  const opened = await OfflineSessions.open({
+    directory, platform, policy, acquireLicense, classifyRefusal, adopt, knowledge, preflight, lockWaitMs,
+  }).catch((error) => {
+    travel.close();
+    throw error;
+  });
+  const offline = Object.assign(opened, /** @type {TravelModeCalls} */ ({
+    startTravelMode: (given) => travel.start(opened, given),
+    endTravelMode: () => travel.end(),
+    travelMode: () => travel.current,
+  }));
+  return { offline, travel, platform };
 }
 
 /**

@@ -11,7 +11,7 @@ const { isMainFrameOf } = require('./frames');
  *
  * @typedef {object} Page what one document of the app has asked for
  * @property {Map<number, { release(): void }>} holds
- * @property {number} pending
+ * @property {number} pending calls
  * @property {boolean} listens to progress
  * @property {AbortController} gone
  *
@@ -21,7 +21,8 @@ const { isMainFrameOf } = require('./frames');
 /** Of js/preload/expose.mjs. */
 const CHANNEL = 'electron-offline-sessions:page';
 const PROGRESS = 'electron-offline-sessions:progress';
-const MAX_PENDING = 32;
+/** A page may ask for all of its titles at once. */
+const MAX_PENDING = 1_000;
 const MAX_HOLDS = 32;
 const MAX_CONTENT_ID = 1024;
 /** Characters and values of one call's arguments; a report on 64 KiB of keys is far less. */
@@ -32,39 +33,39 @@ const MAX_DEPTH = 8;
 const ENDS = /** @type {const} */ (['destroyed', 'render-process-gone', 'did-navigate']);
 
 /**
- * Serves the app's own pages that have `exposeOfflineSessions` in their preload.
+ * Serves the app's own pages that have `exposeOfflineSessions` in their preload. What they ask before the store is open waits for it.
  *
- * @param {OfflineSessions} offline
+ * @param {Promise<OfflineSessions>} opening
  * @param {{ ipcMain: Pick<import('./parts').IpcMain, 'handle' | 'removeHandler'>, allowedOrigins: string[], lanes: Lane[] }} options
  * @returns {() => void} ends it
  */
-function serveIpc(offline, { ipcMain, allowedOrigins, lanes }) {
+function serveIpc(opening, { ipcMain, allowedOrigins, lanes }) {
   /** @type {Map<import('electron').WebContents, Page>} */
   const pages = new Map();
   /** Those that are watched, with what ends that. @type {Map<import('electron').WebContents, () => void>} */
   const watched = new Map();
   let lastHold = 0;
 
-  /** @type {Record<string, (page: Page, ...args: any[]) => unknown>} */
+  /** @type {Record<string, (offline: OfflineSessions, page: Page, ...args: any[]) => unknown>} */
   const methods = {
-    verdict: (_page, contentId) => offline.verdict(contentIdOf(contentId)),
-    ensurePlayable: (page, contentId, options) => {
+    verdict: (offline, _page, contentId) => offline.verdict(contentIdOf(contentId)),
+    ensurePlayable: (offline, page, contentId, options) => {
       const { timeoutMs } = check.options(options ?? undefined, ['timeoutMs']);
       return offline.ensurePlayable(contentIdOf(contentId), { timeoutMs: /** @type {any} */ (timeoutMs), signal: page.gone.signal });
     },
-    reportPlayback: (_page, contentId, report) => offline.reportPlayback(contentIdOf(contentId), /** @type {any} */ (check.object('report', report))),
-    hold: (page, hold) => {
+    reportPlayback: (offline, _page, contentId, report) => offline.reportPlayback(contentIdOf(contentId), /** @type {any} */ (check.object('report', report))),
+    hold: (offline, page, hold) => {
       const { contentId, kind, lane } = check.options(check.object('hold', hold), ['contentId', 'kind', 'lane']);
       if (page.holds.size >= MAX_HOLDS) throw new OfflineSessionsError('ERR_TOO_MANY_CALLS', `more than ${MAX_HOLDS} holds`);
       const given = contentId === undefined ? {} : { contentId: contentIdOf(contentId) };
       page.holds.set(++lastHold, offline.hold({ ...given, lane: laneOf(lane), kind: /** @type {any} */ (kind) }));
       return lastHold;
     },
-    release: (page, id) => {
+    release: (_offline, page, id) => {
       page.holds.get(id)?.release();
       page.holds.delete(id);
     },
-    progress: (page) => { page.listens = true; },
+    progress: (_offline, page) => { page.listens = true; },
   };
 
   /** @param {unknown} lane @returns {Lane} one of the app's */
@@ -105,12 +106,12 @@ function serveIpc(offline, { ipcMain, allowedOrigins, lanes }) {
   function forget(contents) {
     const page = pages.get(contents);
     pages.delete(contents);
-    page?.gone.abort(new Error('the page has gone'));
+    page?.gone.abort(new OfflineSessionsError('ERR_ABORTED', 'the page has gone'));
     for (const hold of page?.holds.values() ?? []) hold.release();
   }
 
-  /** @param {import('electron').IpcMainInvokeEvent} event @param {unknown} method @param {unknown} args @returns {Answer | Promise<Answer>} */
-  function answer(event, method, args) {
+  /** @param {import('electron').IpcMainInvokeEvent} event @param {unknown} method @param {unknown} args @returns {Promise<Answer>} */
+  async function answer(event, method, args) {
     try {
       // At once: the frame that has sent this may navigate.
       if (!isMainFrameOf(event.senderFrame, allowedOrigins)) throw new OfflineSessionsError('ERR_NOT_ALLOWED', 'this page may not ask');
@@ -118,10 +119,14 @@ function serveIpc(offline, { ipcMain, allowedOrigins, lanes }) {
       assertSmall(check.array('arguments', args), { left: MAX_SIZE }, 0);
       const page = pageOf(event.sender);
       if (page.pending >= MAX_PENDING) throw new OfflineSessionsError('ERR_TOO_MANY_CALLS', `more than ${MAX_PENDING} calls at a time`);
-      const value = methods[method](page, ...(/** @type {unknown[]} */ (args)));
-      if (!(value instanceof Promise)) return { value };
       page.pending += 1;
-      return value.then((result) => ({ value: result }), failure).finally(() => { page.pending -= 1; });
+      try {
+        const offline = await opening;
+        page.gone.signal.throwIfAborted();
+        return { value: await methods[method](offline, page, ...(/** @type {unknown[]} */ (args))) };
+      } finally {
+        page.pending -= 1;
+      }
     } catch (error) {
       return failure(error);
     }
@@ -137,10 +142,10 @@ function serveIpc(offline, { ipcMain, allowedOrigins, lanes }) {
   } catch (cause) {
     throw new OfflineSessionsError('ERR_IN_USE', 'the pages of this process are served by another OfflineSessions', { cause });
   }
-  offline.on('progress', tell);
+  opening.then((offline) => offline.on('progress', tell), () => {});
   return () => {
     ipcMain.removeHandler(CHANNEL);
-    offline.off('progress', tell);
+    opening.then((offline) => offline.off('progress', tell), () => {});
     for (const contents of [...pages.keys()]) forget(contents);
     for (const unwatch of [...watched.values()]) unwatch();
   };
