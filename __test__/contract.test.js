@@ -31,13 +31,14 @@ describe('a store', () => {
 
   describe('a launch', () => {
     test('is reported, and compared with the one before', async () => {
-      expect(offline.launch).toEqual({ launchId: 1, firstRun: true, changes: [], expected: null, suspects: 0, recovered: null });
+      expect(offline.launch).toEqual({ launchId: 1, firstRun: true, changes: [], expected: null, suspects: 0, unfinished: 0, recovered: null });
       await offline.close();
       offline = await open({ platform: { ...PLATFORM, electron: '30.0.0', cdms: [{ ...PLATFORM.cdms[0], version: '4.10.2.0' }] } });
       expect(offline.launch).toEqual({
         launchId: 2,
         firstRun: false,
         suspects: 0,
+        unfinished: 0,
         expected: null,
         recovered: null,
         changes: [
@@ -52,7 +53,7 @@ describe('a store', () => {
       offline = await open({ platform: { app: '1.0.0', electron: '29.1.6', chromium: '122.0.6261.139' } });
       const report = await offline.updatePlatform({ chromium: '123.0.0.0', cdms: PLATFORM.cdms });
       expect(report).toEqual(offline.launch);
-      expect(report).toEqual({ launchId: 2, firstRun: false, suspects: 0, expected: null, recovered: null, changes: expect.any(Array) });
+      expect(report).toEqual({ launchId: 2, firstRun: false, suspects: 0, unfinished: 0, expected: null, recovered: null, changes: expect.any(Array) });
       expect(report.changes).toContainEqual({ component: 'chromium', from: '122.0.6261.139', to: '123.0.0.0', kind: 'upgrade' });
       expect(report.changes).not.toContainEqual(expect.objectContaining({ component: 'cdm' }));
       expect((await offline.updatePlatform({})).changes).toEqual(report.changes);

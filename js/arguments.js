@@ -164,6 +164,9 @@ function optionalSignal(field, value) {
 /** A session whose `initData` is base64, and whose `expiration` is EME's: NaN is never, as Infinity is Shaka's. @param {string} field @param {unknown} value */
 function sessionInput(field, value) {
   const copy = withInitData(field, value);
+  for (const name of ['expiration', 'lastPlayedAt']) {
+    if (types.isDate(copy[name])) throw invalid(`${field}.${name}`, 'must be milliseconds since 1970, as Date.getTime() gives');
+  }
   const never = Number.isNaN(copy.expiration) || copy.expiration === Infinity;
   return never ? { ...copy, expiration: null } : copy;
 }

@@ -11,7 +11,7 @@ const ERROR_CODES = Object.freeze({
   ERR_CATALOGUE_SHRANK: 'The catalogue given to `reconcile` is empty or lacks many contents at once; additions were stored, nothing was removed.',
   ERR_ABORTED: 'The caller\'s `signal` was aborted before the work was done.',
   ERR_CALLBACK: 'A function that the caller gave, such as `onProgress`, threw; the cause is what it threw. The work goes on.',
-  ERR_STORAGE: 'The database could not be read or written; the cause says why.',
+  ERR_STORAGE: 'The database could not be read or written; the message says why.',
   ERR_DISK_FULL: 'There is no space left for the database; nothing of this call was written.',
   ERR_READ_ONLY: 'The directory or the database file cannot be written.',
   ERR_NEWER_DATABASE: 'The database was written by a newer version of this package and is left as it is: verdicts are read, nothing can be written.',

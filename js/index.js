@@ -25,7 +25,18 @@ const { ACTIONS, REASONS } = require('./words');
  * @typedef {import('./types').Verdict} Verdict
  * @typedef {import('./types').Progress} Progress
  * @typedef {import('./types').RevalidationReport} RevalidationReport
+ * @typedef {import('./types').UpdateAssessment} UpdateAssessment
+ * @typedef {import('./types').Knowledge} Knowledge
+ * @typedef {import('./types').Evidence} Evidence
+ * @typedef {import('./types').Recovered} Recovered
+ * @typedef {import('./types').Rules} Rules
+ * @typedef {import('./types').Refusal} Refusal
  * @typedef {import('./types').LicenseRequest} LicenseRequest
+ * @typedef {import('./types').AcquireLicenseHook} AcquireLicenseHook
+ * @typedef {import('./types').ClassifyRefusalHook} ClassifyRefusalHook
+ * @typedef {import('./types').AdoptHook} AdoptHook
+ * @typedef {import('./types').PreflightHook} PreflightHook
+ * @typedef {import('./manager').OfflineSessionsEvents} OfflineSessionsEvents
  * @typedef {import('./transport').TransportPort} TransportPort
  * @typedef {import('./errors').ErrorCode} ErrorCode
  */

@@ -1,6 +1,7 @@
 'use strict';
 
 const { EventEmitter } = require('node:events');
+const path = require('node:path');
 const { Announcer } = require('./announcer');
 const check = require('./arguments');
 const { OfflineSessionsError } = require('./errors');
@@ -21,6 +22,7 @@ const { WorkLoop } = require('./work-loop');
  * @typedef {import('./types').Lane} Lane
  * @typedef {import('./types').Progress} Progress
  * @typedef {import('./types').RevalidationReport} RevalidationReport
+ * @typedef {import('./types').UpdateAssessment} UpdateAssessment
  *
  * @typedef {object} OfflineSessionsEvents
  * @property {[Progress]} progress
@@ -28,6 +30,7 @@ const { WorkLoop } = require('./work-loop');
  * @property {[Verdict]} content-ready a content has become playable offline
  * @property {[Verdict]} content-blocked
  * @property {[RevalidationReport]} run-finished
+ * @property {[UpdateAssessment]} update-assessed
  * @property {[unknown]} warning something failed that no caller was waiting for, or that does not stop the work
  */
 
@@ -77,7 +80,7 @@ class OfflineSessions extends EventEmitter {
     const given = check.options(check.object('options', options), OPTIONS);
     const { directory, platform, policy } = given;
     const json = check.toJson('options', () => ({
-      directory: check.string('directory', directory),
+      directory: absolute('directory', directory),
       platform: { node: process.versions.node, ...check.object('platform', platform) },
       policy: policy === undefined || policy === null ? {} : check.object('policy', policy),
       lockWaitMs: check.optionalMs('lockWaitMs', given.lockWaitMs, MAX_LOCK_WAIT_MS) ?? 0,
@@ -137,7 +140,8 @@ class OfflineSessions extends EventEmitter {
    */
   async updatePlatform(platform) {
     const json = check.toJson('platform', () => check.object('platform', platform));
-    this.#launch = JSON.parse(await this.#calls.call((native) => native.updatePlatform(json)));
+    const { recovered } = this.#launch;
+    this.#launch = { ...JSON.parse(await this.#calls.call((native) => native.updatePlatform(json))), recovered };
     this.#announcer.forget();
     this.#loop.nudge();
     return this.#launch;
@@ -474,6 +478,13 @@ function assertDriver(driver) {
   const missing = check.reading('driver', () => DRIVER_METHODS.find((method) => typeof methods[method] !== 'function'));
   if (missing !== undefined) throw check.invalid(`driver.${missing}`, 'must be a function');
   return driver;
+}
+
+/** An app is started with any working directory. @param {string} field @param {unknown} directory */
+function absolute(field, directory) {
+  const given = check.string(field, directory);
+  if (given !== '' && !path.isAbsolute(given)) throw check.invalid(field, 'must be an absolute path, such as one of app.getPath()');
+  return given;
 }
 
 module.exports = { OfflineSessions };

@@ -5,6 +5,7 @@ const { call } = require('./native');
 const { reading, withBytes } = require('./arguments');
 const { OfflineSessionsError } = require('./errors');
 const { isCertificateRequest, isLicenseRequest, messageLimit } = require('./license-messages');
+const { licenseFailure } = require('./transport-messages');
 
 /**
  * @typedef {import('./types').SessionDriver} SessionDriver
@@ -63,6 +64,12 @@ const NO_ANSWER = Object.freeze({
   release: { kind: 'failed' },
 });
 
+/** The same where the CDM takes no session of this configuration: no licence is asked for. */
+const NOT_SUPPORTED = Object.freeze({
+  ...NO_ANSWER,
+  license: { kind: 'rejected', name: 'NotSupportedError', message: 'the configuration is not supported', systemCode: null },
+});
+
 /**
  * Starts a phase, runs its tasks and ends it, whatever happens in between. Rejects only when the engine cannot record.
  *
@@ -87,8 +94,11 @@ async function runPhase(native, host, order, signal, onRecorded) {
     });
     if (started.ok) await runTasks(native, host, driver, order, signal, onRecorded);
     else if (!signal.aborted) {
-      failure = 'timeout';
       host.warn(started.error);
+      // The CDM is there, and does not take what these tasks were stored with: that says nothing of the lane's others.
+      if (configuration && /** @type {any} */ (started.error)?.name === 'NotSupportedError') {
+        for (const task of order.tasks) onRecorded(await complete(native, host, order, task, NOT_SUPPORTED[phase]));
+      } else failure = 'timeout';
     }
   } finally {
     await attempt(undefined, END_PHASE_TIMEOUT_MS, async () => driver.endPhase?.(lane, phase));
@@ -215,10 +225,17 @@ async function perform(native, host, driver, order, task, signal, withdraw) {
     if (order.phase === 'license' && !journalled) throw new Error('sessionCreated has not resolved');
     if (!allow({ messageType, message })) throw { kind: 'unreachable', message: `no (further) ${messageType} is answered here` };
     const request = async () => {
-      const replaces = session.sessionId;
-      const licence = await host.acquireLicense({ session, requestId: requestId ?? '', messageType, message, replaces, signal });
-      if (!isBytes(licence)) throw { kind: 'unreachable', message: 'acquireLicense gave no bytes' };
-      return new Uint8Array(licence);
+      try {
+        const replaces = session.sessionId;
+        const licence = await host.acquireLicense({ session, requestId: requestId ?? '', messageType, message, replaces, signal });
+        if (!isBytes(licence)) throw new TypeError('acquireLicense gave no bytes');
+        return new Uint8Array(licence);
+      } catch (cause) {
+        const failure = licenseFailure(cause);
+        if (failure) throw failure;
+        if (!signal.aborted) host.warn(new OfflineSessionsError('ERR_CALLBACK', 'acquireLicense gave no licence, and did not say why', { cause }));
+        throw { kind: 'unreachable', message: String(readable(cause)) };
+      }
     };
     if (order.phase === 'license' && !native.mayRequest(task.taskId)) {
       withdraw();

@@ -51,6 +51,20 @@ function isLicenseFailure(outcome) {
 }
 
 /**
+ * The plain fields of a LicenseFailure, which may have been thrown as an Error.
+ * @param {any} error
+ * @returns {import('./session-driver').LicenseFailure | null} null: it is none
+ */
+function licenseFailure(error) {
+  const { kind, status, reason, retryAfterMs, name, message, systemCode } = error ?? {};
+  const given = kind === 'rejected'
+    ? { kind, name: name ?? 'Error', message: message ?? '', systemCode: systemCode ?? null }
+    : { kind, status, reason, retryAfterMs, message };
+  const failure = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  return isLicenseFailure(failure) ? /** @type {any} */ (failure) : null;
+}
+
+/**
  * By method, whether a value is an outcome of it. Methods that are not listed resolve with nothing; `reconcile` checks what an
  * inventory says.
  * @type {Record<string, (outcome: any) => boolean>}
@@ -94,4 +108,4 @@ function parseWindowMessage(data) {
   }
 }
 
-module.exports = { parseWindowMessage, isOutcomeOf };
+module.exports = { parseWindowMessage, isOutcomeOf, licenseFailure };

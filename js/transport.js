@@ -3,8 +3,8 @@
 const { randomUUID } = require('node:crypto');
 const { types } = require('node:util');
 const { OfflineSessionsError } = require('./errors.js');
-const { withBytes } = require('./arguments.js');
-const { parseWindowMessage, isOutcomeOf } = require('./transport-messages.js');
+const check = require('./arguments.js');
+const { parseWindowMessage, isOutcomeOf, licenseFailure } = require('./transport-messages.js');
 
 /**
  * @typedef {import('./session-driver.js').SessionDriver} SessionDriver
@@ -102,7 +102,7 @@ class TransportDriver {
 
   /** @type {NonNullable<SessionDriver['inventory']>} */
   async inventory(lane, context) {
-    return (await this.#run('inventory', [lane], context)).map(withBytes);
+    return (await this.#run('inventory', [lane], context)).map(check.withBytes);
   }
 
   /** Ends the transport: what is outstanding is aborted in the window and rejects with `ERR_DRIVER_GONE`. */
@@ -251,7 +251,7 @@ async function licenseAnswer(acquireLicense, messageType, message) {
   try {
     return { body: toBase64(await acquireLicense({ messageType, message: new Uint8Array(message) })) };
   } catch (error) {
-    return { failure: licenseFailure(error) };
+    return { failure: licenseFailure(error) ?? { kind: 'unreachable', message: String(/** @type {any} */ (error)?.message ?? error) } };
   }
 }
 
@@ -263,23 +263,11 @@ function toBase64(body) {
 }
 
 /**
- * The plain fields of a LicenseFailure, which may have been thrown as an Error.
- * @param {any} error
- * @returns {LicenseFailure}
- */
-function licenseFailure(error) {
-  const { kind, status, reason, retryAfterMs, name, message, systemCode } = error ?? {};
-  if (typeof kind !== 'string' || kind === 'licensed') return { kind: 'unreachable', message: String(message ?? error) };
-  if (kind === 'rejected') return { kind, name: name ?? 'Error', message: message ?? '', systemCode: systemCode ?? null };
-  const failure = { kind, status, reason, retryAfterMs, message };
-  return /** @type {LicenseFailure} */ (Object.fromEntries(Object.entries(failure).filter(([, value]) => value !== undefined)));
-}
-
-/**
  * @param {TransportPort} port its other end is served by `serveDriver` in a window
  * @returns {Required<SessionDriver> & { close(): void }}
  */
 function createTransportDriver(port) {
+  if (!('onmessage' in check.object('port', port))) throw check.invalid('port', 'must call an onmessage: of a MessagePortMain hand its events on');
   return new TransportDriver(port);
 }
 

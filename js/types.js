@@ -157,6 +157,8 @@
  * @property {Change[]} changes
  * @property {ExpectedUpdate | null} expected the update that the launch before this one prepared for; null: none was announced
  * @property {number} suspects active sessions that are not proven in their lane's current generation
+ * @property {number} unfinished sessions that are suspect or lost and could be licensed again: what a repair that was cut short has left. Where
+ *   no version of the CDM is observed, every launch has suspects, and they are not counted
  * @property {Recovered | null} recovered what was regained from a damaged database; null: nothing was damaged
  *
  * @typedef {object} ExpectedUpdate

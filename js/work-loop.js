@@ -52,6 +52,8 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 /** How long `close()` waits for outcomes that are on their way to the disk. */
 const CLOSE_GRACE_MS = 500;
 
+const closed = () => new OfflineSessionsError('ERR_CLOSED', 'close() ended the work');
+
 /** Polls the engine, runs the phases it hands out, and tells those who wait. Rests until it is first woken. */
 class WorkLoop {
   #native;
@@ -127,8 +129,15 @@ class WorkLoop {
     const recorded = (/** @type {(verdict: Verdict) => void} */ resolve) => {
       if (this.#native.settled(contentId)) resolve(answer());
     };
-    return this.#wait(signal, (resolve) => {
-      const timer = setTimeout(() => resolve(answer()), timeoutMs);
+    return this.#wait(signal, (resolve, fail) => {
+      const timedOut = () => {
+        try {
+          resolve(answer());
+        } catch (error) {
+          fail(error);
+        }
+      };
+      const timer = setTimeout(timedOut, timeoutMs);
       this.#wanted.set(contentId, (this.#wanted.get(contentId) ?? 0) + 1);
       const left = () => {
         clearTimeout(timer);
@@ -153,7 +162,7 @@ class WorkLoop {
   async close() {
     this.#closed = true;
     clearTimeout(this.#timer);
-    for (const waiter of [...this.#waiters]) waiter.fail(new OfflineSessionsError('ERR_CLOSED', 'close() ended the work'));
+    for (const waiter of [...this.#waiters]) waiter.fail(closed());
     // The app is quitting, most often: its windows may go while the CDM still writes.
     for (const phaseId of this.#phases.keys()) this.#native.cutOff(phaseId);
     const ended = this.#abortPhases();
@@ -166,16 +175,14 @@ class WorkLoop {
   /**
    * @template T
    * @param {AbortSignal | undefined} signal
-   * @param {(resolve: (value: T) => void) => Omit<Waiter, 'fail'> & { left?: () => void }} make
+   * @param {(resolve: (value: T) => void, fail: (error: unknown) => void) => Omit<Waiter, 'fail'> & { left?: () => void }} make
    * @returns {Promise<T>}
    */
   #wait(signal, make) {
     return new Promise((resolve, reject) => {
       const aborted = () => new OfflineSessionsError('ERR_ABORTED', 'the signal was aborted', { cause: signal?.reason });
-      if (signal?.aborted) {
-        reject(aborted());
-        return;
-      }
+      if (this.#closed) return reject(closed());
+      if (signal?.aborted) return reject(aborted());
       // Work that nobody waited for runs on timers that let the process end.
       const alive = setInterval(() => {}, MAX_TIMER_MS);
       const leave = () => {
@@ -184,19 +191,17 @@ class WorkLoop {
         signal?.removeEventListener('abort', onAbort);
         left?.();
       };
+      const fail = (/** @type {unknown} */ error) => {
+        leave();
+        reject(error);
+      };
       const { left, ...looks } = make((value) => {
         leave();
         resolve(value);
-      });
-      const waiter = {
-        ...looks,
-        fail: (/** @type {unknown} */ error) => {
-          leave();
-          reject(error);
-        },
-      };
+      }, fail);
+      const waiter = { ...looks, fail };
       const onAbort = () => {
-        waiter.fail(aborted());
+        fail(aborted());
         // A run that nobody waits for any more is called off. What is due goes on with the next call.
         if (looks.finished && this.#waiters.size === 0) this.callOff();
       };

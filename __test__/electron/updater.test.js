@@ -36,10 +36,11 @@ const attach = (options) => { hook = attachUpdater(offline, autoUpdater, options
 const prepared = async () => {
   const { results } = offline.prepareForUpdate.mock;
   await once(autoUpdater, 'update-downloaded');
-  while (results.length === 0) await turn();
-  const [first] = await Promise.allSettled([results[0].value]);
-  await turn();
-  return first.status === 'rejected' ? results[1].value : first.value;
+  for (let at = 0; ; at++) {
+    while (results.length <= at) await turn();
+    const [end] = await Promise.allSettled([results[at].value]);
+    if (end.status === 'fulfilled') return end.value;
+  }
 };
 const takeWarnings = () => app.warnings.splice(0).map(({ code, message }) => code ?? message);
 
@@ -157,7 +158,20 @@ test('a file that its checksum is not of is told by the updater, and neither pre
 });
 
 test.each([
-  ['of another type', { electron: 43, chromium: null }, ['ERR_INVALID_ARGUMENT']],
+  [{ electron: 43 }, 'defer', []],
+  [{ electron: 'v43.0.0', chromium: '150' }, 'defer', []],
+  [{ electron: '43.0.0-alpha.1' }, 'defer', []],
+  [{ chromium: '150.0.7800.10', cdms: {} }, 'defer', ['ERR_INVALID_ARGUMENT']],
+  [{ electron: 'the next one' }, 'warn', []],
+])('an update whose feed says %j is not taken for one that strands nothing', async (vendor, advice, warnings) => {
+  attach();
+  expect(await assessed({ version: '2.0.0', vendor })).toMatchObject({ advice });
+  await expectHeldBack();
+  expect(takeWarnings()).toEqual(warnings);
+});
+
+test.each([
+  ['of another type', { electron: {}, chromium: ['150'], cdms: 4 }, ['ERR_INVALID_ARGUMENT', 'ERR_INVALID_ARGUMENT', 'ERR_INVALID_ARGUMENT']],
   ['that is nothing', null, []],
   ['that is text', 'electron 43', []],
   ['of other fields', { app: '9.9.9', machine: 'yours', profile: 'other', note: {} }, []],

@@ -42,6 +42,12 @@ const expectEmptyCdm = () => {
   expect([...app.cdm.storage(LANE).index]).toEqual([]);
 };
 
+/** What the app's functions did wrong, which was expected. */
+const takeCallbackWarnings = () => app.warnings.splice(0).map(({ code, cause }) => {
+  expect(code).toBe('ERR_CALLBACK');
+  return String(cause?.message ?? cause);
+});
+
 const retryAfter = (value) => ({ 'retry-after': value });
 const retryAfterDate = (seconds) => retryAfter(new Date(Date.now() + seconds * 1000).toUTCString());
 
@@ -148,14 +154,15 @@ describe('a refusal blocks the title', () => {
   });
 
   test.each([
-    ['knows nothing', () => null],
-    ['promises nothing', async () => undefined],
-    ['throws', () => { throw new Error('of the app'); }],
-    ['rejects', () => Promise.reject(new Error('of the app'))],
-  ])('but not when the classifier %s', async (_what, classifyRefusal) => {
+    ['knows nothing', () => null, []],
+    ['promises nothing', async () => undefined, []],
+    ['throws', () => { throw new Error('of the app'); }, ['of the app']],
+    ['rejects', () => Promise.reject(new Error('of the app')), ['of the app']],
+  ])('but not when the classifier %s', async (_what, classifyRefusal, causes) => {
     app.server.behave({ status: 403 });
     await lost({ classifyRefusal });
     expect((await revalidate()).session).toMatchObject({ state: 'lost', reason: 'gone', nextAttemptAt: expect.any(Number) });
+    expect(takeCallbackWarnings()).toEqual(causes);
     expectEmptyCdm();
   });
 
@@ -263,15 +270,20 @@ describe('the app\'s own hook', () => {
     [{ kind: 'unreachable' }, { state: 'lost', reason: 'unreachable', waitMs: BACKOFF_MS }],
     [{ kind: 'server-error', status: 502 }, { state: 'lost', reason: 'server-error', waitMs: BACKOFF_MS }],
     [Object.assign(new Error('no token'), { kind: 'refused', status: 401, reason: 'auth' }), { state: 'blocked', reason: 'auth', waitMs: null }],
-    [new Error('no kind'), { state: 'lost', reason: 'unreachable', waitMs: BACKOFF_MS }],
-    ['a string', { state: 'lost', reason: 'unreachable', waitMs: BACKOFF_MS }],
-  ])('may throw %j', async (thrown, { state, reason, waitMs: expected }) => {
+    [new Error('no kind'), { state: 'lost', reason: 'unreachable', waitMs: BACKOFF_MS, warnings: 1 }],
+    ['a string', { state: 'lost', reason: 'unreachable', waitMs: BACKOFF_MS, warnings: 1 }],
+    [null, { state: 'lost', reason: 'unreachable', waitMs: BACKOFF_MS, warnings: 1 }],
+    [{ kind: 'refused', status: 403 }, { state: 'lost', reason: 'unreachable', waitMs: BACKOFF_MS, warnings: 1 }],
+    [{ kind: 'forbidden' }, { state: 'lost', reason: 'unreachable', waitMs: BACKOFF_MS, warnings: 1 }],
+    [{ kind: 'server-error', status: '503' }, { state: 'lost', reason: 'unreachable', waitMs: BACKOFF_MS, warnings: 1 }],
+  ])('may throw %j', async (thrown, { state, reason, waitMs: expected, warnings = 0 }) => {
     await lost({ acquireLicense: () => Promise.reject(thrown) });
     const { session, waitMs, tookMs } = await revalidate();
     expect(session.state).toBe(state);
     expect(app.offline.verdict('title 1').reason).toBe(reason);
     if (expected === null) expect(waitMs).toBeNull();
     else expectWait(waitMs, expected, tookMs);
+    expect(takeCallbackWarnings()).toHaveLength(warnings);
     expectEmptyCdm();
   });
 
@@ -290,6 +302,7 @@ describe('the app\'s own hook', () => {
       const { session } = await revalidate();
       expect(session.state).toBe('lost');
       expect(app.offline.verdict('title 1').reason).toBe('unreachable');
+      expect(takeCallbackWarnings()).toEqual(['acquireLicense gave no bytes']);
       expectEmptyCdm();
     });
 

@@ -26,7 +26,7 @@ test('what an update broke plays again before anybody presses play', async () =>
   app.cdm.breakSalts();
 
   offline = await app.open({ platform: UPDATE });
-  expect(offline.launch).toEqual({ launchId: 2, firstRun: false, suspects: 13, expected: null, recovered: null, changes: [
+  expect(offline.launch).toEqual({ launchId: 2, firstRun: false, suspects: 13, unfinished: 13, expected: null, recovered: null, changes: [
     { component: 'electron', from: PLATFORM.electron, to: UPDATE.electron, kind: 'upgrade' },
     { component: 'chromium', from: PLATFORM.chromium, to: UPDATE.chromium, kind: 'upgrade' },
   ] });

@@ -63,7 +63,7 @@ const LANE_FIELDS = ['origin', 'partition', 'keySystem', 'pageUrl', 'contents', 
 /**
  * Everything that an Electron app needs, in one call: opens the store for what this launch runs on, does the EME of its lanes in pages
  * that nobody sees, answers the app's own pages, hears of sleep, network and late CDMs, and closes with the app. When something has changed
- * since the last launch it begins at once: lanes with a `player` are reconciled with what that has stored, as they are in the first launch of
+ * since the last launch, or a repair was cut short in it, it begins at once: lanes with a `player` are reconciled with what that has stored, as they are in the first launch of
  * all, and what is stored is checked; licences follow after a random delay, as `revalidate({ spread: true })` has it. Otherwise nothing is
  * checked or licensed before `revalidate()` or `ensurePlayable()`. What fails later is a `warning` of the OfflineSessions; a page that cannot
  * be used is one with ERR_WORKER_PAGE.
@@ -143,8 +143,8 @@ async function attach(options, attached, updater, repair) {
     await offline.close();
     throw error;
   }
-  const { changes, firstRun } = offline.launch;
-  const isNew = changes.length > 0 || firstRun;
+  const { changes, firstRun, recovered, unfinished } = offline.launch;
+  const isNew = changes.length > 0 || firstRun || recovered !== null || unfinished > 0;
   if (!repair) {
     if (isNew) begin();
     return offline;
@@ -222,16 +222,16 @@ function lanesOf(given) {
     const { origin, partition, keySystem, pageUrl, contents, player, ...others } = check.object(`lanes[${at}]`, lane);
     const [unknown] = Object.keys(others);
     if (unknown !== undefined) throw check.invalid(field(unknown), `is none of ${LANE_FIELDS.join(', ')}`);
-    check.string(field('origin'), origin);
+    const place = originGiven(field('origin'), origin);
     check.string(field('keySystem'), keySystem);
     if (partition !== undefined && partition !== null) check.string(field('partition'), partition);
     if (player !== undefined && player !== 'shaka') throw check.invalid(field('player'), 'must be shaka');
     const own = check.optionalFunction(field('contents'), contents);
-    if (!own && originOf(check.string(field('pageUrl'), pageUrl)) !== origin) {
-      throw check.invalid(field('pageUrl'), `must be a page of the origin ${origin}`);
+    if (!own && originOf(check.string(field('pageUrl'), pageUrl)) !== place) {
+      throw check.invalid(field('pageUrl'), `must be a page of the origin ${place}`);
     }
     if (own && pageUrl !== undefined) throw check.invalid(field('pageUrl'), 'must not be given with contents');
-    return /** @type {AttachedLane} */ (lane);
+    return { .../** @type {AttachedLane} */ (lane), origin: place };
   });
   for (const [at, lane] of checked.entries()) {
     // One page does the work of all lanes of a place.
@@ -245,11 +245,16 @@ function lanesOf(given) {
 /** @param {unknown} given */
 function originsOf(given) {
   if (given === undefined) return undefined;
-  return check.array('allowedOrigins', given).map((origin, at) => {
-    // Of every sandboxed frame and of every data: page.
-    if (check.string(`allowedOrigins[${at}]`, origin) === 'null') throw check.invalid(`allowedOrigins[${at}]`, 'must be an origin');
-    return /** @type {string} */ (origin);
-  });
+  return check.array('allowedOrigins', given).map((origin, at) => originGiven(`allowedOrigins[${at}]`, origin));
+}
+
+/** As Chromium writes it. @param {string} field @param {unknown} given */
+function originGiven(field, given) {
+  const text = check.string(field, given);
+  const origin = originOf(text);
+  // `null` is that of every sandboxed frame and of every data: page.
+  if (!origin || ![origin, `${origin}/`].includes(text.toLowerCase())) throw check.invalid(field, 'must be an origin, such as app://bundle');
+  return origin;
 }
 
 module.exports = { attachElectron };

@@ -29,7 +29,7 @@ function isSubframe(frame) {
 function originOf(url) {
   if (!URL.canParse(url)) return null;
   const { protocol, host } = new URL(url);
-  return `${protocol}//${host}`;
+  return `${protocol}//${host.toLowerCase()}`;
 }
 
 module.exports = { isMainFrameOf, isSubframe, originOf };

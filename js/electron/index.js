@@ -12,7 +12,10 @@ const { attachUpdater } = require('./updater');
  * @typedef {import('./attach').AttachedSessions} AttachedSessions
  * @typedef {import('./repair').RepairReport} RepairReport
  * @typedef {import('./travel-mode').TravelModeReport} TravelModeReport
+ * @typedef {import('./quit').ConfirmQuit} ConfirmQuit
  * @typedef {import('./updater').ConfirmUpdate} ConfirmUpdate
+ * @typedef {import('./updater').UpdateInfo} UpdateInfo
+ * @typedef {import('./updater').AttachedUpdater} AttachedUpdater
  */
 
 module.exports = { attachElectron, attachUpdater, electronPlatform };

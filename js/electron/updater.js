@@ -47,6 +47,7 @@ const HINTS = /** @type {const} */ (['electron', 'chromium', 'cdms']);
  * @returns {AttachedUpdater}
  */
 function attachUpdater(offline, autoUpdater, options) {
+  check.object('offline', offline);
   if (typeof check.object('autoUpdater', autoUpdater).on !== 'function') throw check.invalid('autoUpdater', 'must be electron-updater\'s or Electron\'s');
   /** @type {ConfirmUpdate | undefined} */
   const confirmUpdate = check.optionalFunction('confirmUpdate', check.options(options, ['confirmUpdate']).confirmUpdate);
@@ -167,14 +168,23 @@ function attachUpdater(offline, autoUpdater, options) {
  * @param {(error: unknown) => void} refused
  */
 async function withHints({ version, vendor } = {}, work, refused) {
-  const known = typeof version === 'string' ? { app: version } : {};
-  const hints = HINTS.flatMap((name) => (vendor?.[name] === undefined ? [] : [[name, vendor[name]]]));
-  try {
-    return await work({ ...known, ...Object.fromEntries(hints) });
-  } catch (error) {
-    if (/** @type {any} */ (error)?.code !== 'ERR_INVALID_ARGUMENT' || hints.length === 0) throw error;
-    refused(error);
-    return work(known);
+  /** @type {Record<string, any>} */
+  const target = typeof version === 'string' ? { app: version } : {};
+  for (const name of HINTS) {
+    const hint = vendor?.[name];
+    // In YAML 43 is a number.
+    if (hint !== undefined) target[name] = typeof hint === 'number' ? String(hint) : hint;
+  }
+  for (;;) {
+    try {
+      return await work(target);
+    } catch (error) {
+      const { code, field } = /** @type {any} */ (error) ?? {};
+      const unread = HINTS.find((name) => name in target && String(field).startsWith(name));
+      if (code !== 'ERR_INVALID_ARGUMENT' || unread === undefined) throw error;
+      refused(error);
+      delete target[unread];
+    }
   }
 }
 

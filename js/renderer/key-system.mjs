@@ -67,27 +67,32 @@ async function ask(keySystem, configuration, sessionType) {
     await requestAccess(keySystem, configuration, sessionType, 'optional');
     return 'granted';
   } catch (error) {
-    return error instanceof DOMException && error.name === 'NotSupportedError' ? 'refused' : 'unknown';
+    return ['NotSupportedError', 'TypeError'].includes(/** @type {any} */ (error)?.name) ? 'refused' : 'unknown';
   }
 }
 
 /**
- * Design, section 5, "Capability of a lane". A refusal counts only beside a temporary session that is granted:
- * without a CDM, or without permission, everything is refused.
+ * Design, section 5, "Capability of a lane". A refusal counts only beside a temporary session that is granted: without a CDM, or without
+ * permission, everything is refused, and so is a codec or a robustness that this machine does not have (ADR 11).
  * @param {string} keySystem
- * @param {Configuration[]} configurations
+ * @param {Configuration[]} recorded
  * @param {AbortSignal} signal
  * @returns {Promise<'supported' | 'unsupported' | 'unavailable'>}
  */
-export async function persistentLicenseSupport(keySystem, configurations, signal) {
-  const asked = configurations.length > 0 ? configurations : [DEFAULT_CONFIGURATION];
-  let refusedEach = true;
+export async function persistentLicenseSupport(keySystem, recorded, signal) {
+  const asked = recorded.length > 0 ? recorded : [DEFAULT_CONFIGURATION];
   // Twice in one document: the first answer may come before the browser has registered the CDM.
-  for (const configuration of [...asked, ...asked]) {
-    const persistent = await abortable(ask(keySystem, configuration, 'persistent-license'), signal);
-    if (persistent === 'granted') return 'supported';
-    const temporary = await abortable(ask(keySystem, configuration, 'temporary'), signal);
-    refusedEach &&= persistent === 'refused' && temporary === 'granted';
+  let isCertain = true;
+  for (const configurations of [asked, asked]) {
+    let isRefused = false;
+    for (const configuration of configurations) {
+      const persistent = await abortable(ask(keySystem, configuration, 'persistent-license'), signal);
+      if (persistent === 'granted') return 'supported';
+      const temporary = await abortable(ask(keySystem, configuration, 'temporary'), signal);
+      isCertain &&= persistent === 'refused' && temporary !== 'unknown';
+      isRefused ||= temporary === 'granted';
+    }
+    isCertain &&= isRefused;
   }
-  return refusedEach ? 'unsupported' : 'unavailable';
+  return isCertain ? 'unsupported' : 'unavailable';
 }

@@ -11,10 +11,12 @@
  * - Otherwise nothing but that the player forgets the licences of the title before.
  *
  * @param {string} contentId
- * @param {{ verdict: Verdict, sessions: StoredSession[] }} known from the main process: `verdict(contentId)` and `find({ contentId })`
+ * @param {{ verdict: Verdict, sessions: StoredSession[] }} known from the main process: `verdict(contentId)` and `find({ contentId })`, not
+ *   the verdict's own sessions, which lack init data
  * @returns {{ drm?: object, offline?: object }}
  */
 export function shakaConfiguration(contentId, { verdict, sessions }) {
+  if (sessions.some(({ initData }) => initData === undefined)) throw new TypeError('sessions: must be what find({ contentId }) gives, with initData');
   const own = sessions.filter((session) => session.contentId === contentId);
   const keySystems = [...new Set(own.map(({ keySystem }) => keySystem))];
   const advanced = (/** @type {string} */ sessionType) => Object.fromEntries(keySystems.map((keySystem) => [keySystem, { sessionType }]));

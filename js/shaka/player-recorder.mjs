@@ -23,7 +23,7 @@ export class PlayerRecorder {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
-  /** @param {any} player @param {RecorderOptions} options */
+  /** @param {any} player @param {Omit<RecorderOptions, 'hold'> & { hold?: (what: { contentId: string, kind: 'playing' }) => Promise<() => void> }} options */
   constructor(player, options) {
     this.#player = player;
     this.#options = options;

@@ -4,8 +4,9 @@ import { StorageRecorder } from './storage-recorder.mjs';
 /**
  * @typedef {import('../types.js').MediaKeyStatus} MediaKeyStatus
  *
- * @typedef {(hold: { contentId?: string, kind: 'playing' | 'downloading' }) => (() => void) | Promise<() => void>} Hold
- *   `OfflineSessions.hold` in the main process, as the app reaches it; resolves with what ends the hold
+ * @typedef {(() => void) | { release: () => void }} Held what ends a hold
+ * @typedef {(hold: { contentId?: string, kind: 'playing' | 'downloading' }) => Held | Promise<Held>} Hold `offlineSessions.hold` of the
+ *   preload, or `OfflineSessions.hold` of the main process as the app reaches it
  *
  * @typedef {object} PersistentSession what `put()` takes of a session of online playback; the app adds lane and licence URL
  * @property {string} contentId
@@ -30,6 +31,10 @@ import { StorageRecorder } from './storage-recorder.mjs';
  * @param {RecorderOptions} [options]
  * @returns {{ stop: () => void }} ends the recording
  */
-export function recordShaka(shaka, options = {}) {
-  return typeof shaka.store === 'function' ? new StorageRecorder(shaka, options) : new PlayerRecorder(shaka, options);
+export function recordShaka(shaka, { hold, ...options } = {}) {
+  const held = hold && (async (/** @type {Parameters<Hold>[0]} */ what) => endOf(await hold(what)));
+  return typeof shaka.store === 'function' ? new StorageRecorder(shaka, held) : new PlayerRecorder(shaka, { ...options, hold: held });
 }
+
+/** @param {Held} held @returns {() => void} */
+const endOf = (held) => (typeof held === 'function' ? held : () => held.release());

@@ -5,8 +5,6 @@ import { httpUrl, keyOf } from './records.mjs';
 import { writeRecording } from './recordings.mjs';
 
 /**
- * @typedef {import('./recorder.mjs').RecorderOptions} RecorderOptions
- *
  * @typedef {{ promise: Promise<any>, abort: () => Promise<void>, finally: (onFinal: (succeeded: boolean) => void) => StoreOperation }} StoreOperation
  *   as Shaka's `Storage.store()` gives it
  */
@@ -28,8 +26,8 @@ export class StorageRecorder {
   /** @type {Promise<unknown> | null} Licences that are asked for at once wait for the lock once. */
   #beginning = null;
 
-  /** @param {any} storage @param {RecorderOptions} options */
-  constructor(storage, { hold = () => () => {} }) {
+  /** @param {any} storage @param {(what: { kind: 'downloading' }) => Promise<() => void>} [hold] */
+  constructor(storage, hold = async () => () => {}) {
     const { store, remove, removeEmeSessions } = storage;
     this.#storage = storage;
     this.#shakas = { store, remove, removeEmeSessions };

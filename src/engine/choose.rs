@@ -84,7 +84,7 @@ pub fn choose(memory: &mut Memory, policy: &Policy, now: Millis) -> (Poll, Vec<C
         } else if Memory::awaits_probe(lane) {
             Some(PhaseKind::Probe)
         } else {
-            next_sessions(candidates, policy, &turns).or_else(|| next_release(memory, lane, policy, &mut wake))
+            next_sessions(&candidates, policy, &turns).or_else(|| next_release(memory, lane, policy, &mut wake))
         };
         if let Some(kind) = kind {
             let (key, generation) = (facts.key, facts.generation);
@@ -180,9 +180,8 @@ fn candidates(
 }
 
 /// The most urgent session decides what the phase does; others that need the same ride along.
-fn next_sessions(mut candidates: Vec<Candidate>, policy: &Policy, turns: &Turns<'_>) -> Option<PhaseKind> {
-    candidates.sort_unstable();
-    let first = candidates.first()?;
+fn next_sessions(candidates: &[Candidate], policy: &Policy, turns: &Turns<'_>) -> Option<PhaseKind> {
+    let first = candidates.iter().min()?;
     let (work, alone, not_canary) = (first.work, first.alone, first.not_canary);
     let mut size = if alone { 1 } else { usize::try_from(policy.batch_size).unwrap_or(1) };
     let server = first.server.clone();
@@ -192,15 +191,19 @@ fn next_sessions(mut candidates: Vec<Candidate>, policy: &Policy, turns: &Turns<
             candidates.iter().filter(|candidate| !candidate.unclicked && candidate.server == first.server).count();
         size = size.min(turns.of(server, !first.unwanted).max(clicked));
     }
-    let rows = candidates
+    let mut alike: Vec<&Candidate> = candidates
         .iter()
         .filter(|candidate| candidate.work == work && candidate.alone == alone && candidate.server == server)
         // A sacrificial licence is checked in a phase before any other is risked.
         .filter(|candidate| work != Work::Check || candidate.not_canary == not_canary)
-        .map(|candidate| candidate.row)
-        .take(size)
         .collect();
-    Some(PhaseKind::Sessions { work, alone, rows })
+    // There may be a hundred thousand.
+    if size < alike.len() {
+        alike.select_nth_unstable(size);
+        alike.truncate(size);
+    }
+    alike.sort_unstable();
+    Some(PhaseKind::Sessions { work, alone, rows: alike.iter().map(|candidate| candidate.row).collect() })
 }
 
 fn next_release(memory: &Memory, lane: &LaneState, policy: &Policy, wake: &mut Wake) -> Option<PhaseKind> {

@@ -124,7 +124,7 @@ impl Engine {
         if let (Answer::Throttled { .. }, Some(spread)) = (answer, &mut Arc::make_mut(&mut memory.gate).spread) {
             // Others like this install are too many at once.
             let until_ms = ground.now + 2 * plan::spread_delay_ms(&ground.policy, ground.chance);
-            spread.until_ms = spread.until_ms.max(until_ms);
+            spread.during.end = spread.during.end.max(until_ms);
         }
         Some(server)
     }

@@ -47,6 +47,9 @@ pub struct LaunchReport {
     pub expected: Option<ExpectedUpdate>,
     /// Active sessions that are not proven in their lane's current generation.
     pub suspects: i64,
+    /// Sessions that an earlier launch left suspect or lost, and that could be licensed again. Those of a lane whose CDM is not observed are
+    /// suspect in every launch, and not counted.
+    pub unfinished: i64,
     /// What was regained from a damaged database; null: nothing was damaged.
     pub recovered: Option<Recovered>,
 }
@@ -193,14 +196,17 @@ fn observe(tx: &mut Tx<'_>, launch: LaunchId, snapshot: &Snapshot, at_launch: bo
     let before = tx.launch_before(launch)?;
     let changes = before.as_ref().map(|before| snapshot.changes_since(&before.platform)).unwrap_or_default();
     tx.save_launch(launch, snapshot, &changes)?;
-    let mut suspects = 0;
+    let (mut suspects, mut unfinished) = (0, 0);
     for lane in tx.lanes()? {
         let lane = observe_lane(tx, lane, launch, snapshot, at_launch)?;
         suspects += count_suspects(tx, &lane, snapshot, launch)?;
+        if plan::observes_cdm(snapshot, &lane.key.key_system) {
+            unfinished += tx.count_unfinished(lane.id, lane.generation)?;
+        }
     }
     let first_run = before.is_none();
     let expected = before.and_then(|before| before.expected);
-    Ok(LaunchReport { launch_id: launch, first_run, changes, expected, suspects, recovered: None })
+    Ok(LaunchReport { launch_id: launch, first_run, changes, expected, suspects, unfinished, recovered: None })
 }
 
 fn observe_lane(

@@ -1,10 +1,10 @@
 //! The app's own calls: put, list, find, remove.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::Engine;
 use super::debts::{claim_id, forgive_of, owe, remove};
 use super::view::stored_session;
-use super::{Engine, lock};
 use crate::error::{Error, Result};
 use crate::lifecycle::{Context, proof_of_new_row};
 use crate::model::{
@@ -99,8 +99,12 @@ impl Engine {
     pub(super) fn view(&self, sessions: impl Iterator<Item = Session>) -> Vec<StoredSession> {
         let now = self.clock.now_ms();
         let policy = self.policy();
-        let memory = lock(&self.memory);
-        sessions.filter_map(|session| stored_session(&session, &memory, &policy, now)).collect()
+        let (scope, lanes): (_, HashMap<_, _>) = {
+            let memory = self.memory();
+            (memory.scope(&policy, now), memory.lanes.iter().map(|(id, lane)| (*id, memory.facts(lane))).collect())
+        };
+        // A lane that is not known (yet): neither is whether the session may be trusted.
+        sessions.filter_map(|session| Some(stored_session(&session, lanes.get(&session.lane)?, &scope))).collect()
     }
 }
 
@@ -279,6 +283,7 @@ pub(super) fn lane_for(tx: &mut Tx<'_>, key: &LaneKey, snapshot: &Snapshot, laun
 }
 
 fn remove_replaced(tx: &mut Tx<'_>, inputs: &[NewSession], kept: &[RowId]) -> Result<()> {
+    let kept: HashSet<&RowId> = kept.iter().collect();
     for input in inputs {
         for row in tx.sessions_of_content(&input.content_id)? {
             if !kept.contains(&row.id) {

@@ -305,10 +305,8 @@ impl Memory {
 
     pub fn filled(&mut self) {
         self.fresher = None;
-        if let Some(until_ms) = self.gate.spread.as_ref().map(|spread| spread.until_ms) {
-            // What was played last is known only now.
-            self.spread(Some(until_ms));
-        }
+        // What was played last is known only now.
+        self.spread(self.gate.spread.as_ref().map(|spread| spread.during.clone()));
         for reason in std::mem::take(&mut self.retry_when_filled) {
             self.retry_blocked(reason);
         }

@@ -83,8 +83,8 @@ impl Engine {
     /// `true`: the next licences begin after a random delay, because nobody waits for them and every install is at the same. Those of the
     /// titles that were played last, and what somebody asks for, do not wait. `false`: such a delay is over.
     pub fn spread(&self, spread: bool) {
-        let delay_ms = plan::spread_delay_ms(&self.policy(), self.clock.chance());
-        self.memory().spread(spread.then(|| self.clock.now_ms() + delay_ms));
+        let (now, delay_ms) = (self.clock.now_ms(), plan::spread_delay_ms(&self.policy(), self.clock.chance()));
+        self.memory().spread(spread.then(|| now..now.saturating_add(delay_ms)));
     }
 
     /// Ends the writer thread after what is queued, and lets go of the directory. Every later call fails with

@@ -37,14 +37,18 @@ impl Engine {
             PhaseKind::Sessions { work, alone, rows } => {
                 let asked_for = rows.clone();
                 let tried = rows.first().and_then(|row| self.memory().alone.get(row).copied()).unwrap_or(0);
-                let (sessions, variant) = self
+                let (sessions, previous, variant) = self
                     .read(move |reader| {
                         let sessions = read_alike(reader, &rows, work)?;
+                        let previous = match work {
+                            Work::Adopt => sessions.iter().map(|session| previous_ids(reader, session)).collect(),
+                            _ => Ok(vec![Vec::new(); sessions.len()]),
+                        };
                         let variant = match sessions.first() {
                             Some(session) if alone && work == Work::Check => variant(reader, session, tried)?,
                             _ => Variant::default(),
                         };
-                        Ok((sessions, variant))
+                        Ok((sessions, previous?, variant))
                     })
                     .await?;
                 let Some(first) = sessions.first() else { return self.expect_gone(asked_for).await.map(|()| None) };
@@ -62,15 +66,9 @@ impl Engine {
                     order.configuration = Some(Configuration::of(capabilities, first.init_data_type.as_deref()));
                 }
                 let asked = Asked { work, alone, variant };
-                let out = sessions.into_iter().filter_map(|session| task(session, &asked, &key, &policy));
-                let mut tasks = out.collect::<Result<Vec<_>>>()?;
-                for (kind, order) in &mut tasks {
-                    if let (TaskKind::Adopt { row, .. }, Some(session)) = (kind, &mut order.session) {
-                        let row = *row;
-                        session.previous_session_ids = self.read(move |rows| previous_ids(rows, row)).await?;
-                    }
-                }
-                tasks
+                let out = sessions.into_iter().zip(previous);
+                out.filter_map(|(session, previous)| task(session, previous, &asked, &key, &policy))
+                    .collect::<Result<Vec<_>>>()?
             }
             PhaseKind::Release(debts) => {
                 order.phase = "release";
@@ -142,10 +140,9 @@ fn read_alike(reader: &Rows<'_>, rows: &[RowId], work: Work) -> Result<Vec<Sessi
 }
 
 /// The ids that a row once had and no other row of its content has.
-fn previous_ids(rows: &Rows<'_>, row: RowId) -> Result<Vec<String>> {
-    let Some(session) = rows.session(row)? else { return Ok(Vec::new()) };
+fn previous_ids(rows: &Rows<'_>, session: &Session) -> Result<Vec<String>> {
     let content = rows.sessions_of_content(&session.content_id)?;
-    let mut previous = rows.past_ids(row)?;
+    let mut previous = rows.past_ids(session.id)?;
     previous.retain(|id| content.iter().all(|other| other.session_id != *id));
     Ok(previous)
 }
@@ -174,11 +171,17 @@ struct Asked {
 }
 
 /// `None`: the row has changed since it was chosen.
-fn task(session: Session, asked: &Asked, lane: &LaneKey, policy: &Policy) -> Option<Result<(TaskKind, TaskOrder)>> {
+fn task(
+    session: Session,
+    previous_session_ids: Vec<String>,
+    asked: &Asked,
+    lane: &LaneKey,
+    policy: &Policy,
+) -> Option<Result<(TaskKind, TaskOrder)>> {
     let alone = asked.alone;
     let row = session.id;
     let pending = session.pending.as_ref().map(|pending| pending.session_id.clone());
-    let on = |session_id: &str| Some(driver_session(&session, session_id, lane, policy));
+    let on = |session_id: &str| Some(driver_session(&session, session_id, previous_session_ids, lane, policy));
     let (kind, order) = match asked.work {
         Work::Check => {
             let session_id = session.session_id.clone();

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::Engine;
 use super::choose::{Choice, choose};
 use super::lane_state::LaneState;
-use super::wire::{PhaseId, Poll, TaskId};
+use super::wire::{PhaseId, PhaseOrder, Poll, TaskId};
 use crate::error::Result;
 use crate::model::{self, Connectivity, Lane, LaneId, Reason};
 use crate::plan::Account;
@@ -19,28 +19,27 @@ impl Engine {
         self.distrust_cut_off().await?;
         let now = self.clock.now_ms();
         let (mut poll, choices) = choose(&mut self.memory(), &self.policy(), now);
-        if let Err(error) = self.mark_writers(&choices).await {
-            for choice in choices {
-                self.end_phase(choice.phase, None);
+        let begun: Vec<PhaseId> = choices.iter().map(|choice| choice.phase).collect();
+        poll.phases = self.hand_out(choices).await.inspect_err(|_| {
+            for phase in begun {
+                self.end_phase(phase, None);
             }
-            return Err(error);
-        }
-        for choice in choices {
-            let phase = choice.phase;
-            match self.order(choice).await {
-                Ok(Some(order)) => poll.phases.push(order),
-                Ok(None) => self.end_phase(phase, None),
-                Err(error) => {
-                    for order in poll.phases {
-                        self.end_phase(order.phase_id, None);
-                    }
-                    self.end_phase(phase, None);
-                    return Err(error);
-                }
-            }
-        }
+        })?;
         poll.running = self.memory().lanes.values().filter(|lane| lane.phase.is_some()).count();
         Ok(poll)
+    }
+
+    async fn hand_out(&self, choices: Vec<Choice>) -> Result<Vec<PhaseOrder>> {
+        self.mark_writers(&choices).await?;
+        let mut orders = Vec::with_capacity(choices.len());
+        for choice in choices {
+            let phase = choice.phase;
+            match self.order(choice).await? {
+                Some(order) => orders.push(order),
+                None => self.end_phase(phase, None),
+            }
+        }
+        Ok(orders)
     }
 
     /// A window that went while licences were written may have taken the CDM's list of all of them along.
@@ -163,11 +162,13 @@ impl Engine {
         self.memory().run += 1;
     }
 
-    /// Another network, or one at last: what could not be reached is tried again. What a server asked for still holds.
+    /// Another network, or one at last: what could not be reached is tried again. What a server asked for still holds. After `offline`
+    /// `unknown` is such news, too: a host may know for certain only that there is none.
     pub fn set_connectivity(&self, connectivity: Connectivity, changed_location: bool) {
         let mut memory = self.memory();
-        let is_back = connectivity == Connectivity::Online && memory.connectivity != Connectivity::Online;
-        memory.connectivity = connectivity;
+        let before = std::mem::replace(&mut memory.connectivity, connectivity);
+        let is_back =
+            connectivity != before && (connectivity == Connectivity::Online || before == Connectivity::Offline);
         if is_back || changed_location {
             memory.reconnected();
         }

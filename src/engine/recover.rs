@@ -12,6 +12,18 @@ impl Engine {
     /// what is left of it and its copies. Tasks that are out go back; every session is suspect. `None`: nothing was wrong.
     pub async fn recover(&self) -> Result<Option<Recovered>> {
         let recovered = self.exchange().await?;
+        let again = self.begin_again().await;
+        let unread = |_| Error::CorruptDatabase("what was recovered could not be read".to_owned());
+        // Whoever asks next hears of damage once more, and this is tried again.
+        self.filled.send_replace(Some(again.clone().map_err(unread)));
+        match recovered {
+            Some(recovered) => Ok(Some(recovered)),
+            None => again.map(|()| None),
+        }
+    }
+
+    /// Memory follows the exchanged database.
+    async fn begin_again(&self) -> Result<()> {
         self.memory().begin_again();
         let launch = self.memory().launch;
         let snapshot = self.memory().snapshot.clone();
@@ -38,8 +50,7 @@ impl Engine {
         });
         let sessions = read.await??;
         self.memory().replace_sessions(sessions);
-        self.filled.send_replace(Some(Ok(())));
-        Ok(recovered)
+        Ok(())
     }
 
     pub(super) async fn exchange(&self) -> Result<Option<Recovered>> {

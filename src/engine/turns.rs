@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::choose::{PhaseKind, Wake};
@@ -96,9 +97,9 @@ impl Memory {
         }
     }
 
-    /// Licences that nobody waits for begin at `until_ms`, but for those of the titles that were played last.
-    pub fn spread(&mut self, until_ms: Option<Millis>) {
-        let spread = until_ms.map(|until_ms| Spread { until_ms, exempt: self.played_last() });
+    /// In that time no licence is asked for that nobody waits for, but for those of the titles that were played last.
+    pub fn spread(&mut self, during: Option<Range<Millis>>) {
+        let spread = during.map(|during| Spread { during, exempt: self.played_last() });
         Arc::make_mut(&mut self.gate).spread = spread;
     }
 

@@ -3,24 +3,20 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::memory::Memory;
 use super::wire::DriverSession;
-use crate::clock::Millis;
 use crate::model::{Debt, Generation, LaneKey, Policy, Session, State, StoredSession};
-use crate::plan;
+use crate::plan::{self, LaneFacts, Scope};
 
-/// `None`: the lane is not known (yet), so neither is whether the session may be trusted.
-pub fn stored_session(session: &Session, memory: &Memory, policy: &Policy, now: Millis) -> Option<StoredSession> {
-    let lane = memory.lanes.get(&session.lane)?;
-    let (summary, facts, scope) = (session.summary(), memory.facts(lane), memory.scope(policy, now));
-    let trusted = plan::is_trusted(&summary, &facts, &scope);
-    let next = plan::due(&summary, &facts, &scope, plan::Urge::None);
+pub fn stored_session(session: &Session, lane: &LaneFacts, scope: &Scope) -> StoredSession {
+    let summary = session.summary();
+    let trusted = plan::is_trusted(&summary, lane, scope);
+    let next = plan::due(&summary, lane, scope, plan::Urge::None);
     let standing = &session.standing;
     let pending = session.pending.as_ref();
-    Some(StoredSession {
+    StoredSession {
         id: session.id,
         content_id: session.content_id.clone(),
-        lane: lane.lane.key.clone(),
+        lane: lane.key.clone(),
         session_id: session.session_id.clone(),
         account: session.account.clone(),
         init_data_type: session.init_data_type.clone(),
@@ -41,16 +37,22 @@ pub fn stored_session(session: &Session, memory: &Memory, policy: &Policy, now: 
             plan::Due::At(at, _) => Some(at),
             _ => pending.and_then(|pending| pending.next_attempt_at_ms).or(standing.next_attempt_at_ms),
         },
-    })
+    }
 }
 
 /// `session_id`: the one to work on, which for a pending licence is not the row's.
-pub fn driver_session(session: &Session, session_id: &str, lane: &LaneKey, policy: &Policy) -> DriverSession {
+pub fn driver_session(
+    session: &Session,
+    session_id: &str,
+    previous_session_ids: Vec<String>,
+    lane: &LaneKey,
+    policy: &Policy,
+) -> DriverSession {
     DriverSession {
         content_id: Some(session.content_id.clone()),
         lane: lane.clone(),
         session_id: session_id.to_owned(),
-        previous_session_ids: Vec::new(),
+        previous_session_ids,
         account: session.account.clone(),
         init_data_type: session.init_data_type.clone(),
         init_data: session.init_data.as_ref().map(|data| STANDARD.encode(data)),

@@ -25,6 +25,15 @@ impl FromStr for FourPartVersion {
     }
 }
 
+impl FourPartVersion {
+    /// For advice, which is better given of a version that is not written out: `v43` is 43.0.0.0, and so is its alpha.
+    pub fn leniently(text: &str) -> Option<Self> {
+        let numbers = text.trim_start_matches('v').split(['-', '+']).next()?;
+        let missing = 4_usize.checked_sub(numbers.split('.').count())?;
+        Self::from_str(&format!("{numbers}{}", ".0".repeat(missing))).ok()
+    }
+}
+
 words! {
     /// The direction of a change of version. `change`: no direction can be told.
     ChangeKind { Upgrade = "upgrade", Downgrade = "downgrade", Change = "change" }

@@ -10,8 +10,7 @@ use super::due::{LaneFacts, Scope};
 use super::observe;
 use crate::error::{Error, Result};
 use crate::model::{
-    Advice, Capability, ChangeKind, Connectivity, Evidence, FourPartVersion, Lane, Reason, SessionSummary, Snapshot,
-    State, words,
+    Advice, Capability, Connectivity, Evidence, FourPartVersion, Lane, Reason, SessionSummary, Snapshot, State, words,
 };
 
 words! {
@@ -117,7 +116,9 @@ pub fn assess_update(
             }
         }
     }
-    found.conclude(is_known, scope)
+    let is_readable =
+        [&target.electron, &target.chromium].into_iter().all(|text| FourPartVersion::leniently(text).is_some());
+    found.conclude(is_known, is_readable, scope)
 }
 
 impl UpdateAssessment {
@@ -136,7 +137,7 @@ impl UpdateAssessment {
         self
     }
 
-    fn conclude(mut self, is_known: bool, scope: &Scope) -> Self {
+    fn conclude(mut self, is_known: bool, is_readable: bool, scope: &Scope) -> Self {
         if self.at_risk.is_empty() {
             self.say("nothing-at-risk", "nothing that is stored is bound to what changes");
             return self;
@@ -145,6 +146,9 @@ impl UpdateAssessment {
             self.say("binding-changes", format!("licences of {} contents have to be proven again", self.at_risk.len()));
         } else {
             self.say("target-unknown", "the update does not say which Electron and Chromium it brings");
+        }
+        if is_known && !is_readable {
+            self.say("target-unknown", "the versions that the update is said to bring cannot be read");
         }
         if scope.connectivity == Connectivity::Offline {
             self.say("offline", "nothing could be licensed again without a network");
@@ -156,6 +160,7 @@ impl UpdateAssessment {
         self.advice = match (self.stranded.is_empty(), self.not_renewable.is_empty()) {
             (false, _) => Advice::Defer,
             (true, false) => Advice::Warn,
+            (true, true) if is_known && !is_readable => Advice::Warn,
             (true, true) => Advice::Install,
         };
         self
@@ -208,15 +213,15 @@ impl Knowledge {
     }
 
     fn covers(&self, target: &Snapshot) -> bool {
-        let (version, compare): (_, fn(&str, &str) -> ChangeKind) = match self.component {
-            // Electron for Content Security names itself in the build metadata.
-            Component::Electron => (target.electron.split('+').next(), ChangeKind::of_semver),
-            Component::Chromium => (Some(target.chromium.as_str()), ChangeKind::of_four_parts),
-            Component::Cdm => (target.cdm_version(&self.key_system), ChangeKind::of_four_parts),
+        let version = match self.component {
+            Component::Electron => Some(target.electron.as_str()),
+            Component::Chromium => Some(target.chromium.as_str()),
+            Component::Cdm => target.cdm_version(&self.key_system),
         };
-        let Some(version) = version else { return false };
-        let is_from = self.since == version || compare(&self.since, version) == ChangeKind::Upgrade;
-        is_from && self.until.as_ref().is_none_or(|until| compare(version, until) == ChangeKind::Upgrade)
+        let Some(version) = version.and_then(FourPartVersion::leniently) else { return false };
+        let bound = |text: &String| FourPartVersion::leniently(text);
+        bound(&self.since).is_some_and(|since| since <= version)
+            && self.until.as_ref().and_then(bound).is_none_or(|until| version < until)
     }
 }
 

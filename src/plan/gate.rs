@@ -1,6 +1,7 @@
 //! When a licence that is due may be asked for. What somebody wants waits for the server's own word and for the budget alone.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::due::Scope;
@@ -28,7 +29,8 @@ pub struct Gate {
 /// Licences that nobody waits for begin later.
 #[derive(Debug, Clone)]
 pub struct Spread {
-    pub until_ms: Millis,
+    /// From when until when. A clock that was set back before its beginning ends it.
+    pub during: Range<Millis>,
     /// Contents that do not wait.
     pub exempt: HashSet<Arc<str>>,
 }
@@ -87,8 +89,9 @@ pub fn server_closed(session: &SessionSummary, scope: &Scope, wanted: bool) -> O
 /// Until when its licence is not asked for; `None`: it may be asked for now.
 pub fn closed_until(session: &SessionSummary, scope: &Scope, wanted: bool) -> Option<Millis> {
     let server = server_closed(session, scope, wanted).map(|(until, _)| until);
-    let is_spread =
-        |spread: &&Spread| !wanted && spread.until_ms > scope.now && !spread.exempt.contains(&session.content_id);
-    let spread = scope.gate.spread.as_ref().filter(is_spread).map(|spread| spread.until_ms);
+    let is_spread = |spread: &&Spread| {
+        !wanted && spread.during.contains(&scope.now) && !spread.exempt.contains(&session.content_id)
+    };
+    let spread = scope.gate.spread.as_ref().filter(is_spread).map(|spread| spread.during.end);
     server.max(spread).max(held_back_until(session, scope))
 }

@@ -1,4 +1,4 @@
-//! The only user of rusqlite: one database file, one writer thread, one reader.
+//! The only user of rusqlite: one database file, one writer thread, readers.
 //!
 //! A write is a job that runs on the writer thread inside a transaction. The writer commits what has queued up in
 //! one transaction and answers each job after that commit is durable; what changed is handed to the observer before
@@ -165,6 +165,8 @@ impl Store {
 
     /// Leaves nothing of what was deleted in the folder. Blocks on the disk.
     pub fn scrub(&self) -> Result<()> {
+        // A copy that is being made has what was deleted.
+        let _reading = hold(&self.reading_all);
         if hold(&self.reader).is_none() {
             return Err(self.no_database());
         }

@@ -140,6 +140,16 @@ impl<'c> Rows<'c> {
         Ok(statement.query_row([lane, generation], |row| row.get(0))?)
     }
 
+    /// How many sessions of a lane are suspect, or lost and not licensed again yet, and have what that needs. Touches only those.
+    pub fn count_unfinished(&self, lane: LaneId, generation: Generation) -> Result<i64> {
+        let of = "SELECT count(*) FROM session WHERE lane = ?1 AND init_data IS NOT NULL AND state =";
+        let sql = format!(
+            "SELECT ({of} 'lost') + ({of} 'active' AND proven_generation IS NULL) + ({of} 'active' AND proven_generation < ?2)"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        Ok(statement.query_row([lane, generation], |row| row.get(0))?)
+    }
+
     /// The same where proof from an earlier launch does not count either.
     pub fn count_not_proven_since(&self, lane: LaneId, generation: Generation, launch: LaunchId) -> Result<i64> {
         let sql = "SELECT count(*) FROM session WHERE lane = ?1 AND state = 'active'

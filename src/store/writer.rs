@@ -160,7 +160,10 @@ fn run_jobs(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut tx = Tx::new(&transaction);
     for job in jobs {
-        transaction.execute_batch("SAVEPOINT job")?;
+        if let Err(error) = transaction.execute_batch("SAVEPOINT job").map_err(Error::from) {
+            done.push(job(Err(error.clone())));
+            return Err(error);
+        }
         let result = job(Ok(&mut tx));
         let failed = result.failed.clone();
         done.push(result);

@@ -41,13 +41,22 @@ pub(super) fn bytes(field: &str, base64: &str) -> Result<Vec<u8>> {
     }
 }
 
+/// Of EME's Initialization Data Format Registry. With any other a browser refuses the whole configuration.
+pub(super) fn init_data_type(value: String) -> Result<String> {
+    match value.as_str() {
+        "cenc" | "keyids" | "webm" => Ok(value),
+        _ => Err(Error::invalid("initDataType", "must be cenc, keyids or webm")),
+    }
+}
+
 pub(super) fn key_ids(field: &str, given: &[String]) -> Result<Vec<KeyId>> {
     if given.len() > MAX_KEY_IDS {
         return Err(Error::invalid(field, format!("at most {MAX_KEY_IDS}")));
     }
     let mut ids = Vec::with_capacity(given.len());
     for (at, value) in given.iter().enumerate() {
-        let key_id = KeyId::parse(value).ok_or_else(|| Error::invalid(format!("{field}[{at}]"), "32 hex digits"))?;
+        let key_id = KeyId::parse(value)
+            .ok_or_else(|| Error::invalid(format!("{field}[{at}]"), "must be 32 hex digits, without dashes"))?;
         if !ids.contains(&key_id) {
             ids.push(key_id);
         }
@@ -61,7 +70,8 @@ pub(super) fn key_statuses(field: &str, given: BTreeMap<String, KeyStatus>) -> R
     }
     let shown = given.into_iter().map(|(key_id, status)| {
         let parsed = KeyId::parse(&key_id);
-        let key_id = parsed.ok_or_else(|| Error::invalid(format!("{field}.{key_id}"), "a key id is 32 hex digits"))?;
+        let key_id = parsed
+            .ok_or_else(|| Error::invalid(format!("{field}.{key_id}"), "a key id is 32 hex digits, without dashes"))?;
         Ok((key_id, status))
     });
     shown.collect()

@@ -6,7 +6,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::checked_lane;
-use super::checks::{bytes, capabilities, id, key_ids, key_statuses, license_url, metadata, rules, timestamp};
+use super::checks::{
+    bytes, capabilities, id, init_data_type, key_ids, key_statuses, license_url, metadata, rules, timestamp,
+};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::model::{Capabilities, KeyId, KeyStatuses, LaneKey, Policy, Rules, named_key_ids};
@@ -87,7 +89,7 @@ impl SessionInput {
         let session_id = id("sessionId", self.session_id)?;
         let partition = self.partition.unwrap_or_default();
         let lane = checked_lane(LaneKey { origin: self.origin, partition, key_system: self.key_system })?;
-        let init_data_type = self.init_data_type.map(|t| id("initDataType", t)).transpose()?;
+        let init_data_type = self.init_data_type.map(init_data_type).transpose()?;
         let init_data = self.init_data.map(|data| bytes("initData", &data)).transpose()?;
         if init_data.is_some() && init_data_type.is_none() {
             return Err(Error::invalid("initDataType", "needed with initData"));
