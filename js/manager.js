@@ -4,6 +4,7 @@ const { EventEmitter } = require('node:events');
 const path = require('node:path');
 const { Announcer } = require('./announcer');
 const check = require('./arguments');
+const { bounded } = require('./bounded');
 const { OfflineSessionsError } = require('./errors');
 const { createAcquireLicense } = require('./license-request');
 const { call, loadNative } = require('./native');
@@ -36,8 +37,8 @@ const { WorkLoop } = require('./work-loop');
 
 const MAX_TIMEOUT_MS = 86_400_000;
 const MAX_LOCK_WAIT_MS = 600_000;
-/** A window that does not list what the player has keeps nothing else waiting for longer. */
-const INVENTORY_TIMEOUT_MS = 60_000;
+/** A window that does not list what the player has, or a server that is asked beforehand, keeps nothing else waiting for longer. */
+const ANSWER_TIMEOUT_MS = 60_000;
 const DRIVER_METHODS = /** @type {const} */ (['probe', 'plantWitness', 'check', 'license', 'adopt', 'release']);
 const OPTIONS = ['directory', 'platform', 'policy', 'acquireLicense', 'classifyRefusal', 'adopt', 'knowledge', 'preflight', 'lockWaitMs'];
 
@@ -64,6 +65,7 @@ class OfflineSessions extends EventEmitter {
   #driverFor = () => null;
   /** @type {Promise<void> | undefined} */
   #closing;
+  #closed = new AbortController();
   /** @type {LaunchReport} */
   #launch;
 
@@ -275,7 +277,7 @@ class OfflineSessions extends EventEmitter {
     const isSpread = check.optionalBoolean('spread', spread) ?? false;
     this.#calls.assertOpen();
     if (this.#preflight) {
-      const refused = await this.#refused();
+      const refused = await this.#refused(abort);
       this.#calls.callNow((native) => native.setRefused(JSON.stringify(refused)));
     }
     this.#native.spread(isSpread);
@@ -390,8 +392,8 @@ class OfflineSessions extends EventEmitter {
     /** @type {string[]} */
     const notRenewable = [];
     for (const lane of /** @type {Lane[]} */ (JSON.parse(this.#native.lanes()))) {
-      if (!this.#driverFor(lane)?.inventory) continue;
       try {
+        if (!this.#driverFor(lane)?.inventory) continue;
         notRenewable.push(...(await this.reconcile(lane)).notRenewable);
       } catch (error) {
         if (/** @type {any} */ (error).code === 'ERR_CLOSED') throw error;
@@ -402,14 +404,17 @@ class OfflineSessions extends EventEmitter {
     return { copied: await prepare() || copied, notRenewable };
   }
 
-  /** @returns {Promise<Record<string, import('./types').Refusal>>} by content id */
-  async #refused() {
-    if (!this.#preflight) return {};
+  /** @param {AbortSignal} [signal] @returns {Promise<Record<string, import('./types').Refusal>>} by content id */
+  async #refused(signal) {
+    const preflight = this.#preflight;
+    if (!preflight) return {};
+    const sessions = await this.list();
     try {
-      return await refusedByServer(this.#preflight, await this.list());
+      return await bounded(() => refusedByServer(preflight, sessions), ANSWER_TIMEOUT_MS, [signal, this.#closed.signal]);
     } catch (error) {
+      this.#calls.assertOpen();
       // The app's server may not be there; then nobody knows.
-      this.#announcer.tell('warning', error);
+      if (!signal?.aborted) this.#announcer.tell('warning', error);
       return {};
     }
   }
@@ -418,10 +423,11 @@ class OfflineSessions extends EventEmitter {
   async #inventory(lane) {
     check.string('lane.origin', lane.origin);
     check.string('lane.keySystem', lane.keySystem);
-    const driver = this.#driverFor(lane);
-    if (!driver?.inventory) throw check.invalid('catalogue', 'must be given: this lane has no driver that lists what the player has');
     try {
-      return /** @type {any[]} */ (check.array('inventory', await driver.inventory(lane, { signal: AbortSignal.timeout(INVENTORY_TIMEOUT_MS) })));
+      const driver = this.#driverFor(lane);
+      if (!driver?.inventory) throw check.invalid('catalogue', 'must be given: this lane has no driver that lists what the player has');
+      const inventory = driver.inventory.bind(driver);
+      return /** @type {any[]} */ (check.array('inventory', await bounded((signal) => inventory(lane, { signal }), ANSWER_TIMEOUT_MS, [this.#closed.signal])));
     } catch (cause) {
       if (cause instanceof OfflineSessionsError) throw cause;
       throw new OfflineSessionsError('ERR_CALLBACK', 'the driver could not list what the player has', { cause });
@@ -460,6 +466,7 @@ class OfflineSessions extends EventEmitter {
   /** Ends all work and lets go of the directory. Idempotent; a run under way rejects with ERR_CLOSED. @returns {Promise<void>} */
   close() {
     this.#calls.close();
+    this.#closed.abort(new OfflineSessionsError('ERR_CLOSED', 'close() ended the wait'));
     this.#closing ??= this.#loop.close()
       .then(async () => { await call(this.#native.close()); })
       .finally(() => OfflineSessions.#open.delete(this));

@@ -24,6 +24,7 @@ const { licenseFailure } = require('./transport-messages');
  * @property {Lane} lane
  * @property {import('./session-driver').PhaseName} phase
  * @property {Configuration | null} configuration
+ * @property {boolean} isBorrowed it is another session's, because what the tasks' was is not known
  * @property {Configuration[]} configurations
  * @property {TaskOrder[]} tasks
  * @property {number} concurrency
@@ -94,10 +95,11 @@ async function runPhase(native, host, order, signal, onRecorded) {
     });
     if (started.ok) await runTasks(native, host, driver, order, signal, onRecorded);
     else if (!signal.aborted) {
-      host.warn(started.error);
+      if (!order.isBorrowed) host.warn(started.error);
       // The CDM is there, and does not take what these tasks were stored with: that says nothing of the lane's others.
       if (configuration && /** @type {any} */ (started.error)?.name === 'NotSupportedError') {
-        for (const task of order.tasks) onRecorded(await complete(native, host, order, task, NOT_SUPPORTED[phase]));
+        const outcome = order.isBorrowed ? { kind: 'gone' } : NOT_SUPPORTED[phase];
+        for (const task of order.tasks) onRecorded(await complete(native, host, order, task, outcome));
       } else failure = 'timeout';
     }
   } finally {

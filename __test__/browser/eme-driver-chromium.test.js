@@ -52,8 +52,9 @@ describeBrowser('EME driver in Chromium, which refuses persistent licences', 'ch
     expect(await probe([])).toMatchObject({ persistentLicense: 'unsupported' });
   });
 
-  test('unsupported needs every configuration: where one is refused altogether it says unavailable', async () => {
-    expect(await probe([CONFIGURATION, UNKNOWN_TO_CHROMIUM])).toMatchObject({ persistentLicense: 'unavailable' });
+  test('what is refused altogether says nothing of persistent licences: beside another it is unsupported, alone unavailable', async () => {
+    expect(await probe([CONFIGURATION, UNKNOWN_TO_CHROMIUM])).toMatchObject({ persistentLicense: 'unsupported' });
+    expect(await probe([UNKNOWN_TO_CHROMIUM])).toMatchObject({ persistentLicense: 'unavailable' });
   });
 
   test('a refusal of temporary sessions too, in one of the rounds, makes it unavailable', async () => {

@@ -54,6 +54,33 @@ describe('one call', () => {
     expect(after.unready()).toEqual([]);
   });
 
+  test('goes on with a repair that was cut short, although nothing has changed since', async () => {
+    await attach();
+    await app.store(2);
+    app.cdm.breakSalts();
+    // Offline, the update cannot be repaired in its first launch.
+    const first = await relaunch({ process: process39 });
+    first.setConnectivity('offline');
+    expect(await first.revalidate()).toMatchObject({ licensed: 0 });
+    const second = await relaunch({ process: process39, policy: { spreadMaxMs: 1 } });
+    expect(second.launch).toMatchObject({ changes: [], unfinished: 2 });
+    await next(second, 'run-finished');
+    expect(second.unready()).toEqual([]);
+    const third = await relaunch({ process: process39 });
+    expect(third.launch.unfinished).toBe(0);
+    await turn();
+    expect(app.electron.contents).toEqual([]);
+  });
+
+  test('knows a lane by its origin, however the app writes it', async () => {
+    const written = { ...PLACE, origin: `${PLACE.origin.toUpperCase()}/` };
+    const offline = await attach({ lanes: [written], allowedOrigins: [`${PLACE.origin}/`] });
+    await offline.put({ ...app.download('title 1', [keyId(1)], { proven: undefined }), origin: written.origin });
+    expect(await offline.revalidate()).toMatchObject({ proven: 1, deferred: 0 });
+    const { webContents } = await app.electron.openWindow(PLAYER, { preload: BRIDGE });
+    expect(await webContents.page.window.offlineSessions.verdict('title 1')).toMatchObject({ state: 'proven' });
+  });
+
   test('takes up what the player of a lane has stored: in the first launch, and after a change', async () => {
     const { initData, keyIds, sessionId } = (app.download('shaka', [keyId(1)]));
     const inventory = jest.fn(async () => [{ contentId: 'shaka', sessionIds: [sessionId], keyIds, initDataType: 'keyids', initData }]);
@@ -190,6 +217,8 @@ describe('one call', () => {
     ['lanes', { lanes: [] }],
     ['lanes[0]', { lanes: [null] }],
     ['lanes[0].origin', { lanes: [{ ...PLACE, origin: undefined }] }],
+    ['lanes[0].origin', { lanes: [{ ...PLACE, origin: `${PLACE.origin}/player` }] }],
+    ['lanes[0].origin', { lanes: [{ ...PLACE, origin: 'bundle' }] }],
     ['lanes[1].keySystem', { lanes: [PLACE, { ...PLACE, keySystem: 1 }] }],
     ['lanes[0].partition', { lanes: [{ ...PLACE, partition: 1 }] }],
     ['lanes[0].pageUrl', { lanes: [{ ...PLACE, pageUrl: undefined }] }],
@@ -203,11 +232,13 @@ describe('one call', () => {
     ['lanes[0].page', { lanes: [{ ...PLACE, page: BLANK }] }],
     ['allowedOrigins', { allowedOrigins: 'app://bundle' }],
     ['allowedOrigins[0]', { allowedOrigins: ['null'] }],
+    ['allowedOrigins[0]', { allowedOrigins: ['app://bundle/page.html'] }],
     ['confirmQuit', { confirmQuit: true }],
     ['onRepaired', { onRepaired: 'yes' }],
     ['acquireLicense', { acquireLicense: 'https://license.example' }],
     ['lockWaitMs', { lockWaitMs: -1 }],
     ['directory', { directory: 1 }],
+    ['directory', { directory: 'offline-sessions' }],
     ['autoUpdater', { autoUpdater: { autoDownload: true } }],
     ['confirmUpdate', { autoUpdater: new EventEmitter(), confirmUpdate: true }],
     ['knowledge', { knowledge: {} }],

@@ -220,3 +220,55 @@ describe('a content removed in the middle', () => {
     expect(app.leftovers()).toEqual([]);
   });
 });
+
+describe('a call that close() overtakes', () => {
+  test.each([
+    ['ensurePlayable', (offline) => offline.ensurePlayable('title 1', { timeoutMs: 20 })],
+    ['prepareForUpdate', (offline) => offline.prepareForUpdate()],
+    ['revalidate', (offline) => offline.revalidate()],
+  ])('is ended: %s', async (_name, call) => {
+    const offline = await updateThatBroke();
+    await offline.revalidate({ signal: AbortSignal.timeout(1) }).catch(() => {});
+    const called = expect(call(offline)).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+    await offline.close();
+    await called;
+    // Past the time-out: what came of it then would be nobody's.
+    await new Promise((resolve) => { setTimeout(resolve, 40); });
+  });
+});
+
+describe('a function of the app\'s that never answers', () => {
+  const hangs = { preflight: never };
+
+  test.each([
+    ['revalidate, whose preflight hangs', hangs, (offline) => offline.revalidate()],
+    ['assessUpdate, whose preflight hangs', hangs, (offline) => offline.assessUpdate({ electron: '36.0.0' })],
+    ['reconcile, whose inventory hangs', {}, (offline) => offline.reconcile(app.lane)],
+    ['prepareForUpdate, whose inventory hangs', {}, (offline) => offline.prepareForUpdate()],
+  ])('is waited for until close(), and no longer, by %s', async (_name, options, call) => {
+    const offline = await app.updateThatBroke(1, options);
+    offline.useDriver({ ...app.driver(), inventory: never });
+    const called = expect(call(offline)).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+    await new Promise(setImmediate);
+    await offline.close();
+    await called;
+  });
+
+  test('nor longer than the caller wants', async () => {
+    const offline = await app.updateThatBroke(1, hangs);
+    const caller = new AbortController();
+    const run = expect(offline.revalidate({ signal: caller.signal })).rejects.toMatchObject({ code: 'ERR_ABORTED' });
+    await new Promise(setImmediate);
+    caller.abort();
+    await run;
+  });
+
+  test.each([
+    ['a driver function that throws', (offline) => offline.useDriver(() => { throw new Error('of the app'); })],
+    ['an inventory that throws', (offline) => offline.useDriver({ ...app.driver(), inventory() { throw new Error('of the app'); } })],
+  ])('%s is told by its code', async (_what, use) => {
+    const offline = await app.updateThatBroke(1);
+    use(offline);
+    await expect(offline.reconcile(app.lane)).rejects.toMatchObject({ code: 'ERR_CALLBACK', cause: { message: 'of the app' } });
+  });
+});

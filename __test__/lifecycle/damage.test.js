@@ -26,6 +26,13 @@ async function storeAndCopy(n) {
   await app.quit();
 }
 
+/** Of 40: in a page that the next download is not written to. */
+function damageTitle5() {
+  const handle = openSync(file(DATABASE), 'r+');
+  writeSync(handle, 'title X', readFileSync(file(DATABASE)).indexOf('title 55keyids'));
+  closeSync(handle);
+}
+
 test.each([
   ['of another kind', () => writeFileSync(file(DATABASE), 'Dear diary, '.repeat(1000))],
   ['cut off', () => truncateSync(file(DATABASE), statSync(file(DATABASE)).size / 2)],
@@ -35,7 +42,7 @@ test.each([
   damage();
   const offline = await app.open();
   expect(offline.launch.recovered).toMatchObject({ copyAt: expect.any(Number) });
-  expect(offline.launch).toMatchObject({ suspects: 5 });
+  expect(await offline.updatePlatform({ chromium: UPDATED.chromium })).toMatchObject({ suspects: 5, recovered: { copyAt: expect.any(Number) } });
   expect(offline.unready()).toHaveLength(5);
   expect(await offline.revalidate()).toMatchObject({ checked: 5, proven: 5, licenseRequests: 0 });
   expect(app.offline.unready()).toEqual([]);
@@ -58,11 +65,7 @@ test('rows that are damaged while the store is open are recovered, told, and the
   await storeAndCopy(40);
   const offline = await app.open();
   expect(await offline.list()).toHaveLength(40);
-  const handle = openSync(file(DATABASE), 'r+');
-  // A row of a page that the next download is not written to.
-  const at = readFileSync(file(DATABASE)).indexOf('title 55keyids');
-  writeSync(handle, 'title X', at);
-  closeSync(handle);
+  damageTitle5();
   const warned = next(offline, 'warning');
   // Everything that is still in a cache is read again.
   await offline.put(app.download('another', [keyId(50)]));
@@ -71,6 +74,26 @@ test('rows that are damaged while the store is open are recovered, told, and the
   expect(await warned).toMatchObject({ code: 'ERR_CORRUPT_DATABASE', recovered: { damagedFiles: [expect.stringMatching(/^offline-sessions\.damaged-\d+\.sqlite3$/), expect.stringMatching(/-wal$/)] } });
   app.warnings.splice(0);
   expect(await offline.revalidate()).toMatchObject({ proven: 41, licenseRequests: 0 });
+});
+
+test('a row that turns out to be damaged as work is handed out keeps no other lane waiting', async () => {
+  const elsewhere = { partition: 'persist:kids' };
+  await app.open();
+  await app.store(40);
+  await app.offline.put(app.download('elsewhere', [keyId(50)], elsewhere));
+  await app.offline.revalidate();
+  await copied();
+  await app.quit();
+  const offline = await app.open({ platform: UPDATED });
+  offline.setConnectivity('offline');
+  expect(await offline.revalidate()).toMatchObject({ deferred: 41 });
+  damageTitle5();
+  const warned = next(offline, 'warning');
+  offline.setConnectivity('online');
+  expect(await offline.revalidate()).toMatchObject({ deferred: 0, licenseRequests: 0 });
+  expect(offline.unready()).toEqual([]);
+  expect(await warned).toMatchObject({ code: 'ERR_CORRUPT_DATABASE', recovered: expect.any(Object) });
+  app.warnings.splice(0);
 });
 
 test('an update is noticed although the database was lost with what it knew', async () => {

@@ -1,6 +1,6 @@
 'use strict';
 
-const { useApp, never, next, titles, NOTHING, UPDATED } = require('../helpers/offline-app.js');
+const { useApp, keyId, never, next, titles, NOTHING, UPDATED } = require('../helpers/offline-app.js');
 const { LANE } = require('../helpers/store.js');
 
 const app = useApp();
@@ -36,6 +36,24 @@ describe('no driver', () => {
     expect(await ready).toMatchObject({ playable: 'offline' });
     expect(await offline.revalidate()).toMatchObject({ deferred: 0 });
     expect(offline.unready()).toEqual([]);
+  });
+
+  test('that takes the configuration of one title keeps none of the others waiting, and asks for no licence of that one', async () => {
+    const hevc = { capabilities: { audio: [], video: [{ contentType: 'video/mp4; codecs="hvc1.1.6.L93.B0"' }] } };
+    await app.open();
+    await app.store(3);
+    await app.offline.put(app.download('uhd', [keyId(9)], hevc));
+    await app.quit();
+    app.cdm.breakSalts();
+    const offline = await app.open({ platform: UPDATED, driver: null });
+    const driver = app.driver();
+    offline.useDriver({ ...driver, startPhase: async (lane, phase, configuration, context) => {
+      if (configuration?.videoCapabilities[0]?.contentType.includes('hvc1')) throw Object.assign(new Error('no HEVC here'), { name: 'NotSupportedError' });
+      return driver.startPhase(lane, phase, configuration, context);
+    } });
+    expect(await offline.revalidate()).toMatchObject({ adopted: 3, deferred: 1, licenseRequests: 3 });
+    expect(offline.unready()).toMatchObject([{ contentId: 'uhd', state: 'suspect', reason: 'timeout', retryAt: expect.any(Number) }]);
+    expect(takeWarnings()).toEqual(['no HEVC here']);
   });
 
   test('for one lane does not keep the others', async () => {

@@ -75,14 +75,14 @@ describe('online is never taken as proof:', () => {
       expect(offline.unready().filter(({ state }) => state !== 'lost')).toEqual([]);
     });
 
-  test('a network that comes back ends the waits that its absence caused', async () => {
+  test.each(['online', 'unknown'])('a network that comes back, %s, ends the waits that its absence caused', async (connectivity) => {
     app.server.behave('reset');
     const offline = await app.updateThatBroke(MANY, { policy: POLICY });
     await offline.revalidate();
     app.server.behave('ok');
     const all = ready(MANY);
     offline.setConnectivity('offline');
-    offline.setConnectivity('online');
+    offline.setConnectivity(connectivity);
     await all;
     expect(app.plays('title 1')).toBe(true);
   });

@@ -123,6 +123,21 @@ describe('recordShaka of a storage', () => {
     expect(eme.held).toBe(0);
   });
 
+  test('takes a hold as a page has it from the bridge, too', async () => {
+    recorder.stop();
+    const { recordShaka } = await import('../../js/shaka/index.mjs');
+    recorder = recordShaka(storage, { hold: async () => {
+      holds += 1;
+      return { release() { holds -= 1; } };
+    } });
+    const { promise } = storage.store('a');
+    await settle();
+    expect(holds).toBe(1);
+    storage.downloads[0].resolve({ offlineUri: '' });
+    await promise;
+    expect(holds).toBe(0);
+  });
+
   test('lets go of the lock when there can be no hold', async () => {
     recorder.stop();
     const { recordShaka } = await import('../../js/shaka/index.mjs');

@@ -21,6 +21,7 @@ impl Engine {
             lane: key.clone(),
             phase: "",
             configuration: None,
+            is_borrowed: false,
             configurations: Vec::new(),
             tasks: Vec::new(),
             concurrency: 1,
@@ -62,6 +63,7 @@ impl Engine {
                     order.task_timeout_ms = policy.license_timeout_ms;
                 }
                 if work != Work::Adopt {
+                    order.is_borrowed = variant.borrowed.is_some();
                     let capabilities = variant.borrowed.as_ref().unwrap_or(&first.capabilities);
                     order.configuration = Some(Configuration::of(capabilities, first.init_data_type.as_deref()));
                 }

@@ -43,6 +43,8 @@ pub struct PhaseOrder {
     pub phase: &'static str,
     /// The MediaKeys that this phase needs; null for probe and adopt.
     pub configuration: Option<Configuration>,
+    /// It is another session's: what these were stored with is not known.
+    pub is_borrowed: bool,
     /// What a probe asks for.
     pub configurations: Vec<Configuration>,
     pub tasks: Vec<TaskOrder>,

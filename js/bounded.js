@@ -1,0 +1,29 @@
+'use strict';
+
+const { setMaxListeners } = require('node:events');
+
+/**
+ * What a function of the app's, or a window, answers in time. It may never answer, and hear no signal.
+ * @template T
+ * @param {(signal: AbortSignal) => Promise<T> | T} work
+ * @param {number} timeoutMs
+ * @param {(AbortSignal | undefined)[]} signals that end the wait, with their reasons
+ * @returns {Promise<T>}
+ */
+async function bounded(work, timeoutMs, signals) {
+  const given = /** @type {AbortSignal[]} */ (signals.filter(Boolean));
+  const timeout = new AbortController();
+  const timer = setTimeout(() => timeout.abort(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
+  const ended = AbortSignal.any([...given, timeout.signal]);
+  setMaxListeners(0, ended);
+  try {
+    ended.throwIfAborted();
+    return await Promise.race([work(ended), new Promise((/** @type {(value: never) => void} */ _resolve, reject) => {
+      ended.addEventListener('abort', () => reject(ended.reason), { once: true });
+    })]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+module.exports = { bounded };
