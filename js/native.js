@@ -67,7 +67,7 @@ function load(triples) {
   const [platform, reason] = [`${process.platform}-${process.arch}`, cause ? ` (${/** @type {Error} */ (cause).message})` : ''];
   throw new OfflineSessionsError('ERR_NATIVE_MISSING',
     `No native addon for ${platform} could be loaded${reason}. Looked for ${tried.join(', ')}. `
-    + 'Install one of these packages, or run "npm run build" in a checkout of this one.', { cause });
+    + 'Install the package as it was packed on this platform, or run "npm run build" in a checkout of it.', { cause });
 }
 
 /**

@@ -3,8 +3,8 @@
 const path = require('node:path');
 const check = require('../arguments');
 const { OfflineSessions } = require('../manager');
-const { originOf } = require('./frames');
 const { serveIpc } = require('./ipc');
+const { lanesOf, originsOf, placeKey } = require('./lanes');
 const { electronPlatform } = require('./platform');
 const { watchQuit } = require('./quit');
 const { isRepairLaunch, RepairLaunch } = require('./repair');
@@ -57,8 +57,6 @@ const { WorkerIpc, WorkerPage } = require('./worker-page');
  */
 
 const LOCK_WAIT_MS = 10_000;
-const PAGE_FIELDS = /** @type {const} */ (['pageUrl', 'contents', 'player']);
-const LANE_FIELDS = ['origin', 'partition', 'keySystem', 'pageUrl', 'contents', 'player'];
 
 /**
  * Everything that an Electron app needs, in one call: opens the store for what this launch runs on, does the EME of its lanes in pages
@@ -202,59 +200,12 @@ function driveWindows(offline, electron, lanes) {
   };
 }
 
-/** @param {Lane} lane */
-const placeKey = ({ origin, partition }) => JSON.stringify([origin, partition ?? '']);
-
 /** @param {ElectronParts & AttachOptions & Hooks} options */
 function partsOf(options) {
   check.object('options', options);
   for (const name of /** @type {const} */ (['app', 'ipcMain'])) check.object(name, options[name]);
   if (typeof options.BrowserWindow !== 'function') throw check.invalid('BrowserWindow', 'must be Electron\'s');
   return options;
-}
-
-/** @param {unknown} given @returns {AttachedLane[]} */
-function lanesOf(given) {
-  const lanes = check.array('lanes', given);
-  if (lanes.length === 0) throw check.invalid('lanes', 'must name at least one');
-  const checked = lanes.map((lane, at) => {
-    const field = (/** @type {string} */ name) => `lanes[${at}].${name}`;
-    const { origin, partition, keySystem, pageUrl, contents, player, ...others } = check.object(`lanes[${at}]`, lane);
-    const [unknown] = Object.keys(others);
-    if (unknown !== undefined) throw check.invalid(field(unknown), `is none of ${LANE_FIELDS.join(', ')}`);
-    const place = originGiven(field('origin'), origin);
-    check.string(field('keySystem'), keySystem);
-    if (partition !== undefined && partition !== null) check.string(field('partition'), partition);
-    if (player !== undefined && player !== 'shaka') throw check.invalid(field('player'), 'must be shaka');
-    const own = check.optionalFunction(field('contents'), contents);
-    if (!own && originOf(check.string(field('pageUrl'), pageUrl)) !== place) {
-      throw check.invalid(field('pageUrl'), `must be a page of the origin ${place}`);
-    }
-    if (own && pageUrl !== undefined) throw check.invalid(field('pageUrl'), 'must not be given with contents');
-    return { .../** @type {AttachedLane} */ (lane), origin: place };
-  });
-  for (const [at, lane] of checked.entries()) {
-    // One page does the work of all lanes of a place.
-    const first = /** @type {AttachedLane} */ (checked.find((other) => placeKey(other) === placeKey(lane)));
-    const differs = PAGE_FIELDS.find((name) => lane[name] !== first[name]);
-    if (differs) throw check.invalid(`lanes[${at}].${differs}`, `must be that of the other lanes of ${lane.origin}`);
-  }
-  return checked;
-}
-
-/** @param {unknown} given */
-function originsOf(given) {
-  if (given === undefined) return undefined;
-  return check.array('allowedOrigins', given).map((origin, at) => originGiven(`allowedOrigins[${at}]`, origin));
-}
-
-/** As Chromium writes it. @param {string} field @param {unknown} given */
-function originGiven(field, given) {
-  const text = check.string(field, given);
-  const origin = originOf(text);
-  // `null` is that of every sandboxed frame and of every data: page.
-  if (!origin || ![origin, `${origin}/`].includes(text.toLowerCase())) throw check.invalid(field, 'must be an origin, such as app://bundle');
-  return origin;
 }
 
 module.exports = { attachElectron };

@@ -2,6 +2,7 @@
 
 const { setMaxListeners } = require('node:events');
 const check = require('../arguments');
+const { PAGE, PROGRESS } = require('../channels');
 const { OfflineSessionsError } = require('../errors');
 const { isMainFrameOf } = require('./frames');
 
@@ -18,13 +19,9 @@ const { isMainFrameOf } = require('./frames');
  * @typedef {{ value: unknown } | { error: { code: string, message: string } }} Answer
  */
 
-/** Of js/preload/expose.mjs. */
-const CHANNEL = 'electron-offline-sessions:page';
-const PROGRESS = 'electron-offline-sessions:progress';
 /** A page may ask for all of its titles at once. */
 const MAX_PENDING = 1_000;
 const MAX_HOLDS = 32;
-const MAX_CONTENT_ID = 1024;
 /** Characters and values of one call's arguments; a report on 64 KiB of keys is far less. */
 const MAX_SIZE = 65_536;
 const MAX_DEPTH = 8;
@@ -48,17 +45,16 @@ function serveIpc(opening, { ipcMain, allowedOrigins, lanes }) {
 
   /** @type {Record<string, (offline: OfflineSessions, page: Page, ...args: any[]) => unknown>} */
   const methods = {
-    verdict: (offline, _page, contentId) => offline.verdict(contentIdOf(contentId)),
+    verdict: (offline, _page, contentId) => offline.verdict(contentId),
     ensurePlayable: (offline, page, contentId, options) => {
       const { timeoutMs } = check.options(options ?? undefined, ['timeoutMs']);
-      return offline.ensurePlayable(contentIdOf(contentId), { timeoutMs: /** @type {any} */ (timeoutMs), signal: page.gone.signal });
+      return offline.ensurePlayable(contentId, { timeoutMs: /** @type {any} */ (timeoutMs), signal: page.gone.signal });
     },
-    reportPlayback: (offline, _page, contentId, report) => offline.reportPlayback(contentIdOf(contentId), /** @type {any} */ (check.object('report', report))),
+    reportPlayback: (offline, _page, contentId, report) => offline.reportPlayback(contentId, report),
     hold: (offline, page, hold) => {
       const { contentId, kind, lane } = check.options(check.object('hold', hold), ['contentId', 'kind', 'lane']);
       if (page.holds.size >= MAX_HOLDS) throw new OfflineSessionsError('ERR_TOO_MANY_CALLS', `more than ${MAX_HOLDS} holds`);
-      const given = contentId === undefined ? {} : { contentId: contentIdOf(contentId) };
-      page.holds.set(++lastHold, offline.hold({ ...given, lane: laneOf(lane), kind: /** @type {any} */ (kind) }));
+      page.holds.set(++lastHold, offline.hold(/** @type {any} */ ({ contentId, lane: laneOf(lane), kind })));
       return lastHold;
     },
     release: (_offline, page, id) => {
@@ -138,24 +134,17 @@ function serveIpc(opening, { ipcMain, allowedOrigins, lanes }) {
   };
 
   try {
-    ipcMain.handle(CHANNEL, answer);
+    ipcMain.handle(PAGE, answer);
   } catch (cause) {
     throw new OfflineSessionsError('ERR_IN_USE', 'the pages of this process are served by another OfflineSessions', { cause });
   }
   opening.then((offline) => offline.on('progress', tell), () => {});
   return () => {
-    ipcMain.removeHandler(CHANNEL);
+    ipcMain.removeHandler(PAGE);
     opening.then((offline) => offline.off('progress', tell), () => {});
     for (const contents of [...pages.keys()]) forget(contents);
     for (const unwatch of [...watched.values()]) unwatch();
   };
-}
-
-/** @param {unknown} contentId */
-function contentIdOf(contentId) {
-  const id = check.string('contentId', contentId);
-  if (id === '' || Buffer.byteLength(id) > MAX_CONTENT_ID) throw check.invalid('contentId', `must have 1 to ${MAX_CONTENT_ID} bytes`);
-  return id;
 }
 
 /**

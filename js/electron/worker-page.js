@@ -1,7 +1,8 @@
 'use strict';
 
-const { createTransportDriver } = require('../transport');
+const { WORKER } = require('../channels');
 const { OfflineSessionsError } = require('../errors');
+const { createTransportDriver } = require('../transport');
 const { isMainFrameOf, isSubframe, originOf } = require('./frames');
 
 /**
@@ -16,8 +17,6 @@ const { isMainFrameOf, isSubframe, originOf } = require('./frames');
  * @property {'shaka'} [player] that new session ids are written into what Shaka Player has stored there, and contents are listed from it
  */
 
-/** Of js/preload/worker.mjs. */
-const CHANNEL = 'electron-offline-sessions:worker';
 const PRELOAD = require.resolve('../../dist/worker.js');
 const SHAKA_PRELOAD = require.resolve('../../dist/shaka-worker.js');
 
@@ -30,7 +29,7 @@ class WorkerIpc {
   /** @param {Pick<import('./parts').IpcMain, 'off' | 'on'>} ipcMain */
   constructor(ipcMain) {
     this.#ipcMain = ipcMain;
-    ipcMain.on(CHANNEL, this.#receive);
+    ipcMain.on(WORKER, this.#receive);
   }
 
   /** @param {WebContents} contents @param {string} origin @param {(data: unknown) => void} receive */
@@ -44,7 +43,7 @@ class WorkerIpc {
   }
 
   stop() {
-    this.#ipcMain.off(CHANNEL, this.#receive);
+    this.#ipcMain.off(WORKER, this.#receive);
   }
 
   /** @param {import('electron').IpcMainEvent} event @param {any} data */
@@ -135,7 +134,7 @@ class WorkerPage {
     if (!contents || contents.isDestroyed()) throw workerPage('the app has no window to offer');
     this.#watch(contents);
     // Its worker may have said that it is ready before anybody heard.
-    contents.send(CHANNEL, { type: 'hello' });
+    contents.send(WORKER, { type: 'hello' });
     return this;
   }
 
@@ -143,7 +142,7 @@ class WorkerPage {
   #watch(contents) {
     this.#contents = contents;
     /** @type {import('../transport').TransportPort} */
-    const port = { postMessage: (message) => contents.send(CHANNEL, message), onmessage: null };
+    const port = { postMessage: (message) => contents.send(WORKER, message), onmessage: null };
     this.#driver = createTransportDriver(port);
     this.#ipc.serve(contents, this.#place.origin, (data) => port.onmessage?.({ data }));
     this.#undo.push(() => this.#ipc.leave(contents));

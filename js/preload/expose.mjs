@@ -1,3 +1,4 @@
+import channels from '../channels.js';
 import electron from './electron-ipc.js';
 
 /**
@@ -21,8 +22,7 @@ import electron from './electron-ipc.js';
  * @property {Pick<import('electron').ContextBridge, 'exposeInMainWorld'>} contextBridge
  */
 
-const CHANNEL = 'electron-offline-sessions:page';
-const PROGRESS = 'electron-offline-sessions:progress';
+const { PAGE, PROGRESS } = channels;
 
 /**
  * Gives the page `offlineSessions` (OfflineSessionsApi). Call it once, in the preload of the app's own page; `attachElectron` answers,
@@ -35,7 +35,7 @@ export function exposeOfflineSessions({ ipcRenderer, contextBridge } = electron.
 
   /** @param {string} method @param {unknown[]} args */
   async function ask(method, args) {
-    const answer = await ipcRenderer.invoke(CHANNEL, method, args);
+    const answer = await ipcRenderer.invoke(PAGE, method, args);
     if (answer.error) throw answer.error;
     return answer.value;
   }

@@ -1,9 +1,10 @@
 import { serveDriver } from '../renderer/index.mjs';
+import channels from '../channels.js';
 import electron from './electron-ipc.js';
 
 /** @typedef {import('../renderer/transport.mjs').WindowPort} WindowPort */
 
-const CHANNEL = 'electron-offline-sessions:worker';
+const { WORKER } = channels;
 
 /**
  * As a preload serves a driver to Electron's main process; in a plain page it waits for `electronOfflineSessions.serve`.
@@ -13,8 +14,8 @@ export function start(createDriver) {
   const ipc = electron.electronIpc();
   if (ipc) {
     /** @type {WindowPort} */
-    const port = { postMessage: (message) => ipc.send(CHANNEL, message), onmessage: null };
-    ipc.on(CHANNEL, (_event, data) => {
+    const port = { postMessage: (message) => ipc.send(WORKER, message), onmessage: null };
+    ipc.on(WORKER, (_event, data) => {
       // From a main process that has come to a page which was there already.
       if (data?.type === 'hello') port.postMessage({ type: 'ready' });
       else port.onmessage?.({ data });

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
 use url::Url;
 
 use crate::clock::Millis;
@@ -161,7 +162,7 @@ pub(super) fn rules(given: Rules) -> Result<Rules> {
     Ok(given)
 }
 
-pub(super) fn metadata(given: serde_json::Value) -> Result<serde_json::Value> {
+pub(super) fn metadata(given: Value) -> Result<Value> {
     if given.to_string().len() > MAX_DATA_BYTES {
         return Err(Error::invalid("metadata", "at most 64 KiB of JSON"));
     }
@@ -173,20 +174,43 @@ pub(super) fn metadata(given: serde_json::Value) -> Result<serde_json::Value> {
     }
 }
 
-/// Where a text stands under a name that headers, cookies or tokens have.
-fn secret(value: &serde_json::Value, path: &str) -> Option<String> {
-    const NAMES: [&str; 7] =
-        ["authorization", "proxyauthorization", "cookie", "setcookie", "password", "secret", "apikey"];
-    let is_secret = |name: &str| {
-        let plain: String = name.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
-        NAMES.contains(&plain.as_str()) || plain.ends_with("token")
-    };
+/// Where a text stands under a name that headers, cookies or tokens have: as a field, in it, or beside the name as headers are listed.
+fn secret(value: &Value, path: &str) -> Option<String> {
     match value {
-        serde_json::Value::Object(fields) => fields.iter().find_map(|(name, value)| {
-            let path = format!("{path}.{name}");
-            if value.is_string() && is_secret(name) { Some(path) } else { secret(value, &path) }
-        }),
-        serde_json::Value::Array(values) => values.iter().find_map(|value| secret(value, &format!("{path}[]"))),
+        Value::Object(fields) => {
+            let name = fields.get("name").or_else(|| fields.get("key")).and_then(Value::as_str);
+            if let (Some(name), Some(value)) = (name, fields.get("value"))
+                && is_secret(name)
+                && has_text(value)
+            {
+                return Some(format!("{path}.value"));
+            }
+            fields.iter().find_map(|(name, value)| {
+                let path = format!("{path}.{name}");
+                if is_secret(name) && has_text(value) { Some(path) } else { secret(value, &path) }
+            })
+        }
+        Value::Array(values) => match values.as_slice() {
+            [Value::String(name), value] if is_secret(name) && has_text(value) => Some(format!("{path}[1]")),
+            _ => values.iter().find_map(|value| secret(value, &format!("{path}[]"))),
+        },
+        Value::String(text) => text.starts_with("Bearer ").then(|| path.to_owned()),
         _ => None,
+    }
+}
+
+fn is_secret(name: &str) -> bool {
+    const ENDS: [&str; 9] =
+        ["authorization", "cookie", "cookies", "password", "secret", "apikey", "jwt", "token", "tokens"];
+    let plain: String = name.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
+    ENDS.iter().any(|end| plain.ends_with(end))
+}
+
+fn has_text(value: &Value) -> bool {
+    match value {
+        Value::String(_) => true,
+        Value::Array(values) => values.iter().any(has_text),
+        Value::Object(fields) => fields.values().any(has_text),
+        _ => false,
     }
 }

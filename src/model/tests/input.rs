@@ -126,6 +126,34 @@ fn init_data_is_at_most_64_kib_and_says_what_it_is() {
 }
 
 #[test]
+fn metadata_has_no_secrets_in_whichever_shape_headers_come() {
+    let bad = [
+        (json!({ "Authorization": "Basic x" }), "metadata.Authorization"),
+        (json!({ "headers": { "set-cookie": ["a=b"] } }), "metadata.headers.set-cookie"),
+        (json!({ "authorization": { "value": "x" } }), "metadata.authorization"),
+        (json!([["Authorization", "x"]]), "metadata[][1]"),
+        (json!([{ "name": "X-Api-Key", "value": "x" }]), "metadata[].value"),
+        (json!({ "clientSecret": "x" }), "metadata.clientSecret"),
+        (json!({ "tokens": { "a": "x" } }), "metadata.tokens"),
+        (json!({ "jwt": "x" }), "metadata.jwt"),
+        (json!({ "note": "Bearer x" }), "metadata.note"),
+    ];
+    for (metadata, field) in bad {
+        assert_eq!(refused_field(json!({ "metadata": metadata })), field, "{metadata}");
+    }
+    let fine =
+        json!({ "title": "The Secret", "needsToken": true, "token": null, "tokenType": "none", "names": ["a", "b"] });
+    assert_eq!(good(json!({ "metadata": fine })).metadata, Some(fine));
+}
+
+#[test]
+fn init_data_is_of_a_type_that_eme_has() {
+    for kind in ["CENC", "skd", "cenc "] {
+        assert_eq!(refused_field(json!({ "initDataType": kind, "initData": base64(b"x") })), "initDataType");
+    }
+}
+
+#[test]
 fn metadata_is_at_most_64_kib_of_json() {
     let max = 64 * 1024 - 2;
     assert!(check(json!({ "metadata": "x".repeat(max) })).is_ok());
