@@ -65,12 +65,6 @@ const NO_ANSWER = Object.freeze({
   release: { kind: 'failed' },
 });
 
-/** The same where the CDM takes no session of this configuration: no licence is asked for. */
-const NOT_SUPPORTED = Object.freeze({
-  ...NO_ANSWER,
-  license: { kind: 'rejected', name: 'NotSupportedError', message: 'the configuration is not supported', systemCode: null },
-});
-
 /**
  * Starts a phase, runs its tasks and ends it, whatever happens in between. Rejects only when the engine cannot record.
  *
@@ -96,9 +90,10 @@ async function runPhase(native, host, order, signal, onRecorded) {
     if (started.ok) await runTasks(native, host, driver, order, signal, onRecorded);
     else if (!signal.aborted) {
       if (!order.isBorrowed) host.warn(started.error);
-      // The CDM is there, and does not take what these tasks were stored with: that says nothing of the lane's others.
-      if (configuration && /** @type {any} */ (started.error)?.name === 'NotSupportedError') {
-        const outcome = order.isBorrowed ? { kind: 'gone' } : NOT_SUPPORTED[phase];
+      // The CDM is there, and does not take what these tasks were stored with: that says nothing of the lane's others. A licence is asked for
+      // only where a check has begun under the same configuration.
+      if (configuration && phase !== 'license' && /** @type {any} */ (started.error)?.name === 'NotSupportedError') {
+        const outcome = order.isBorrowed ? { kind: 'gone' } : NO_ANSWER[phase];
         for (const task of order.tasks) onRecorded(await complete(native, host, order, task, outcome));
       } else failure = 'timeout';
     }

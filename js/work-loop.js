@@ -26,7 +26,7 @@ const { runPhase } = require('./phase-runner');
  * @property {Omit<Counts, 'licenseRequests'>} counters
  *
  * @typedef {object} Waiter whoever waits for the loop
- * @property {() => void} [recorded] called when an outcome was recorded, and after each poll
+ * @property {(contents?: Set<string>) => void} [recorded] called with the contents that an outcome was recorded of, and without after each poll
  * @property {(progress: Progress) => void} [progress]
  * @property {(report: RevalidationReport) => void} [finished] called when a run has ended
  * @property {(error: unknown) => void} fail
@@ -126,9 +126,6 @@ class WorkLoop {
    */
   settle(contentId, answer, timeoutMs, signal) {
     if (this.#native.settled(contentId)) return Promise.resolve(answer());
-    const recorded = (/** @type {(verdict: Verdict) => void} */ resolve) => {
-      if (this.#native.settled(contentId)) resolve(answer());
-    };
     return this.#wait(signal, (resolve, fail) => {
       const timedOut = () => {
         try {
@@ -147,7 +144,10 @@ class WorkLoop {
         // Only a time-out lets what was asked for go on. Other work does too.
         if (others <= 0 && signal?.aborted) this.unwant(contentId);
       };
-      return { recorded: () => recorded(resolve), left };
+      const recorded = (/** @type {Set<string> | undefined} */ contents) => {
+        if ((!contents || contents.has(contentId)) && this.#native.settled(contentId)) resolve(answer());
+      };
+      return { recorded, left };
     });
   }
 
@@ -291,18 +291,18 @@ class WorkLoop {
   }
 
   /** @param {import('./phase-runner').Completed} completed */
-  #recorded({ settled, counters }) {
+  #recorded({ changed, settled, counters }) {
     if (!this.#run) return;
     this.#run.done = Math.min(this.#run.done + settled, this.#run.total);
-    this.#tellProgress(this.#run, counters);
+    this.#tellProgress(this.#run, counters, new Set(changed.map(({ contentId }) => contentId)));
   }
 
-  /** @param {Run} run @param {Poll['counters']} counters */
-  #tellProgress(run, counters) {
+  /** @param {Run} run @param {Poll['counters']} counters @param {Set<string>} [contents] */
+  #tellProgress(run, counters, contents) {
     const { done, total, expectedLicenseRequests, remainingMs } = run;
     const progress = { done, total, expectedLicenseRequests, remainingMs, ...this.#figures(run, counters) };
     this.#tell((waiter) => waiter.progress?.(progress));
-    this.#tell((waiter) => waiter.recorded?.());
+    this.#tell((waiter) => waiter.recorded?.(contents));
     if (run.worked) this.#listeners.progress(progress);
   }
 

@@ -3,9 +3,14 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { OfflineSessions, OfflineSessionsError, type SessionDriver, type SessionInput, type StoredSession, type Verdict } from 'electron-offline-sessions';
+import {
+  OfflineSessions, OfflineSessionsError,
+  type AcquireLicenseHook, type OfflineSessionsEvents, type SessionDriver, type SessionInput, type StoredSession, type UpdateAssessment, type Verdict,
+} from 'electron-offline-sessions';
 
 const keyId = '00112233445566778899aabbccddee01';
+
+const acquireLicense: AcquireLicenseHook = async ({ message }) => message;
 
 const driver: SessionDriver = {
   probe: async (lane) => ({ persistentLicense: lane.keySystem === 'org.w3.clearkey' ? 'supported' : 'unsupported', witness: null }),
@@ -28,10 +33,16 @@ async function main(): Promise<void> {
   const offline: OfflineSessions = await OfflineSessions.open({
     directory,
     platform: { app: '1.0.0', electron: '35.1.4', chromium: '134.0.6998.179', cdms: [{ keySystem: 'org.w3.clearkey', version: null }] },
-    acquireLicense: async ({ message }) => message,
+    acquireLicense,
   });
   assert.equal(offline.launch.firstRun, true);
   offline.on('warning', (warning) => console.error(warning));
+  const told: (keyof OfflineSessionsEvents)[] = [];
+  offline.on('progress', ({ done, total }) => void (done <= total && told.push('progress')));
+  offline.on('session-changed', ({ sessionId }) => void (sessionId && told.push('session-changed')));
+  for (const event of ['content-ready', 'content-blocked'] as const) offline.on(event, ({ playable }) => void (playable && told.push(event)));
+  offline.on('run-finished', ({ durationMs }) => void (durationMs >= 0 && told.push('run-finished')));
+  offline.on('update-assessed', ({ advice }) => void (advice && told.push('update-assessed')));
 
   const input: SessionInput = {
     contentId: 'film', origin: 'app://bundle', keySystem: 'org.w3.clearkey', sessionId: '1', keyIds: [keyId],
@@ -47,6 +58,10 @@ async function main(): Promise<void> {
   assert.equal(offline.verdict('another film').state, 'unknown');
 
   offline.useDriver((lane) => (lane.origin === 'app://bundle' ? driver : null));
+  const assessment: UpdateAssessment = await offline.assessUpdate({ electron: '36.0.0' });
+  assert.equal(assessment.advice, 'install');
+  assert.deepEqual(told, ['update-assessed']);
+
   const report = await offline.revalidate({ onProgress: () => {}, signal: AbortSignal.timeout(10_000) });
   assert.equal(report.licenseRequests, 0);
 
