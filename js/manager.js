@@ -39,6 +39,8 @@ const MAX_TIMEOUT_MS = 86_400_000;
 const MAX_LOCK_WAIT_MS = 600_000;
 /** A window that does not list what the player has, or a server that is asked beforehand, keeps nothing else waiting for longer. */
 const ANSWER_TIMEOUT_MS = 60_000;
+/** The database is copied when nothing was stored for so long; after a run at once. */
+const COPY_AFTER_MS = 30_000;
 const DRIVER_METHODS = /** @type {const} */ (['probe', 'plantWitness', 'check', 'license', 'adopt', 'release']);
 const OPTIONS = ['directory', 'platform', 'policy', 'acquireLicense', 'classifyRefusal', 'adopt', 'knowledge', 'preflight', 'lockWaitMs'];
 
@@ -66,6 +68,8 @@ class OfflineSessions extends EventEmitter {
   /** @type {Promise<void> | undefined} */
   #closing;
   #closed = new AbortController();
+  /** @type {NodeJS.Timeout | undefined} */
+  #copying;
   /** @type {LaunchReport} */
   #launch;
 
@@ -160,7 +164,7 @@ class OfflineSessions extends EventEmitter {
     const replace = check.optionalBoolean('replace', check.options(options, ['replace']).replace) ?? false;
     const json = check.sessionsJson('sessions', sessions);
     const stored = await this.#sessions((native) => native.put(json, replace));
-    this.#loop.nudge();
+    this.#hasStored();
     return stored;
   }
 
@@ -180,7 +184,7 @@ class OfflineSessions extends EventEmitter {
   async removeContent(contentId) {
     check.string('contentId', contentId);
     await this.#calls.call((native) => native.removeContent(contentId));
-    this.#loop.nudge();
+    this.#hasStored();
   }
 
   /**
@@ -203,7 +207,7 @@ class OfflineSessions extends EventEmitter {
     const entries = catalogue === undefined ? await this.#inventory(JSON.parse(laneJson)) : check.array('catalogue', catalogue);
     const json = check.sessionsJson('catalogue', entries);
     const report = await this.#calls.call((native) => native.reconcile(laneJson, json, JSON.stringify({ allowMassRemoval: allowed })));
-    this.#loop.nudge();
+    this.#hasStored();
     return JSON.parse(report);
   }
 
@@ -465,12 +469,20 @@ class OfflineSessions extends EventEmitter {
 
   /** Ends all work and lets go of the directory. Idempotent; a run under way rejects with ERR_CLOSED. @returns {Promise<void>} */
   close() {
+    clearTimeout(this.#copying);
     this.#calls.close();
     this.#closed.abort(new OfflineSessionsError('ERR_CLOSED', 'close() ended the wait'));
     this.#closing ??= this.#loop.close()
       .then(async () => { await call(this.#native.close()); })
       .finally(() => OfflineSessions.#open.delete(this));
     return this.#closing;
+  }
+
+  /** What the app has stored may be due; and no copy has it yet. */
+  #hasStored() {
+    clearTimeout(this.#copying);
+    if (!this.#closing) this.#copying = setTimeout(() => this.#native.copy(), COPY_AFTER_MS).unref();
+    this.#loop.nudge();
   }
 
   /** @param {(native: import('../native/binding').NativeEngine) => Promise<string>} work @returns {Promise<StoredSession[]>} */

@@ -50,6 +50,25 @@ test.each([
   expect(app.offline.launch).toMatchObject({ recovered: null, suspects: 0 });
 });
 
+test('what is put has a copy soon, although nothing is ever checked', async () => {
+  jest.useFakeTimers({ doNotFake: ['hrtime', 'nextTick', 'performance', 'queueMicrotask', 'setImmediate', 'Date'] });
+  try {
+    await app.open();
+    await app.store(3);
+    jest.advanceTimersByTime(29_999);
+    await app.offline.put(app.download('another', [keyId(50)]));
+    jest.advanceTimersByTime(29_999);
+    expect(files()).not.toContain('offline-sessions.copy-1.sqlite3');
+    jest.advanceTimersByTime(1);
+  } finally {
+    jest.useRealTimers();
+  }
+  await copied();
+  await app.quit();
+  writeFileSync(file(DATABASE), '');
+  expect((await app.open()).launch).toMatchObject({ suspects: 4, recovered: { restored: 4 } });
+});
+
 test('what was damaged is set aside whole, and erased when the app says so', async () => {
   await storeAndCopy(1);
   const before = 'Dear diary';
