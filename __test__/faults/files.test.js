@@ -36,7 +36,7 @@ describe('whatever the umask', () => {
     fs.chmodSync(app.directory, 0o777);
     const offline = await app.open();
     await offline.put(app.download('another', [keyId(50)]));
-    const kinds = ['copy-1.sqlite3', 'copy-2.sqlite3', 'id', 'lock', 'pid', 'sqlite3', 'sqlite3-wal'];
+    const kinds = ['copy-1.sqlite3', 'copy-2.sqlite3', 'commits', 'id', 'lock', 'pid', 'sqlite3', 'sqlite3-wal'];
     expect(names()).toEqual(expect.arrayContaining(kinds.map((name) => `offline-sessions.${name}`)));
     expect(names().filter((name) => name.includes('damaged'))).toHaveLength(1);
     expect(fs.statSync(app.directory).mode & 0o777).toBe(0o700);
@@ -49,7 +49,7 @@ test('nothing but what has a name of its own is left after copies and a recovery
   fs.truncateSync(file(DATABASE), 5_000);
   await app.open();
   await app.quit();
-  expect(names().filter((name) => !/^offline-sessions\.(copy-[12]\.sqlite3|damaged-\d+\.sqlite3(-wal)?|id|lock|pid|sqlite3)$/.test(name))).toEqual([]);
+  expect(names().filter((name) => !/^offline-sessions\.(copy-[12]\.sqlite3|damaged-\d+\.sqlite3(-wal)?|commits|id|lock|pid|sqlite3)$/.test(name))).toEqual([]);
 });
 
 test('what was set aside is kept for 90 days', async () => {

@@ -327,6 +327,26 @@ describe('a damaged database', () => {
     expect(app.warnings.splice(0)).toMatchObject([{ code: 'ERR_CORRUPT_DATABASE' }]);
   });
 
+  test('whose log is gone, and no copy has what was in it, says of no licence that was replaced since that it plays', async () => {
+    await app.open();
+    await app.store(1);
+    await app.offline.revalidate();
+    await app.quit();
+    const running = await app.open();
+    const { sessionId } = await app.session('title 1');
+    app.cdm.deleteRecord(sessionId, LANE);
+    await running.reportPlayback('title 1', { error: 'does not play' });
+    expect(await running.ensurePlayable('title 1')).toMatchObject({ playable: 'offline' });
+    const killed = fs.readdirSync(app.directory).map((name) => /** @type {const} */ ([name, fs.readFileSync(file(name))]));
+    await app.quit();
+    for (const [name, bytes] of killed) fs.writeFileSync(file(name), bytes);
+    for (const name of killed.map(([name]) => name).filter((name) => /wal|copy/.test(name))) fs.rmSync(file(name));
+    const offline = await app.open();
+    expect(offline.launch.recovered).not.toBeNull();
+    expect(await app.session('title 1')).toMatchObject({ sessionId, suspect: true });
+    expect(offline.verdict('title 1').playable).not.toBe('offline');
+  });
+
   test.each(['gone', 'empty'])('that is %s, and has no copy, is told', async (how) => {
     await app.open();
     await app.store(2);

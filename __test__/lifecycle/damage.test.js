@@ -77,7 +77,7 @@ test('what was damaged is set aside whole, and erased when the app says so', asy
   const [name] = offline.launch.recovered.damagedFiles;
   expect(readFileSync(file(name), 'utf8')).toBe(before);
   await offline.erase();
-  expect(files()).toEqual(['offline-sessions.id', 'offline-sessions.lock', 'offline-sessions.pid', DATABASE]);
+  expect(files()).toEqual(['offline-sessions.commits', 'offline-sessions.id', 'offline-sessions.lock', 'offline-sessions.pid', DATABASE]);
 });
 
 test('rows that are damaged while the store is open are recovered, told, and the call that met them answers', async () => {

@@ -2,7 +2,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { DATABASE, FILES } = require('./template');
+const { COMMITS, DATABASE, FILES } = require('./template');
 
 /**
  * @typedef {import('../random').Random} Random
@@ -79,7 +79,7 @@ const DAMAGES = {
 };
 
 /** As often as it weighs. */
-const TARGETS = { [DATABASE]: 6, [`${DATABASE}-wal`]: 5, 'offline-sessions.copy-1.sqlite3': 2, 'offline-sessions.copy-2.sqlite3': 1, [ID]: 1 };
+const TARGETS = { [DATABASE]: 6, [`${DATABASE}-wal`]: 5, 'offline-sessions.copy-1.sqlite3': 2, 'offline-sessions.copy-2.sqlite3': 1, [ID]: 1, [COMMITS]: 1 };
 
 /**
  * Damages one file of a store, or several.

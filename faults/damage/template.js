@@ -17,8 +17,10 @@ const { rowOf } = require('./facts');
  */
 
 const DATABASE = 'offline-sessions.sqlite3';
+/** How many there were: what a log that was cut off lacks is missed. */
+const COMMITS = 'offline-sessions.commits';
 const COPIES = ['offline-sessions.copy-1.sqlite3', 'offline-sessions.copy-2.sqlite3'];
-const FILES = [DATABASE, `${DATABASE}-wal`, 'offline-sessions.id', ...COPIES];
+const FILES = [DATABASE, `${DATABASE}-wal`, 'offline-sessions.id', COMMITS, ...COPIES];
 const UNSUPPORTED_LANE = { ...LANE, partition: 'persist:unsupported' };
 const HOUR = 3_600_000;
 /** What the last launch runs on. */
@@ -218,4 +220,4 @@ class Template {
  */
 const makeTemplate = (folder, random, { titles, ...how }) => new Template(folder, random).make(titles, how);
 
-module.exports = { makeTemplate, DATABASE, ELECTRON, FILES };
+module.exports = { makeTemplate, COMMITS, DATABASE, ELECTRON, FILES };

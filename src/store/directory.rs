@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::commits::Note;
 use super::error::from_io;
 use super::hold;
 use super::sums::DatabaseId;
@@ -94,15 +95,18 @@ pub fn sync(path: &Path) -> Result<()> {
     file.sync_all().map_err(|error| from_io(&error))
 }
 
-/// A file that was there when it was opened. SQLite goes on writing into one that was removed since.
+/// The database file that was there when it was opened, and what is noted beside it. SQLite goes on writing into a file that was removed
+/// since.
 pub struct Place {
     path: PathBuf,
     identity: Option<(u64, u64)>,
+    pub commits: Note,
 }
 
 impl Place {
-    pub fn of(path: &Path) -> Self {
-        Self { path: path.to_owned(), identity: identity(path) }
+    pub fn of(directory: &Directory, id: DatabaseId) -> Self {
+        let path = directory.file(DATABASE_FILE);
+        Self { identity: identity(&path), path, commits: Note::open(directory, id) }
     }
 
     /// Fails when what stands there is not that file any more.

@@ -5,6 +5,7 @@
 //! any answer. A job that fails is rolled back alone.
 
 mod codec;
+mod commits;
 mod copies;
 mod directory;
 mod error;
@@ -86,7 +87,7 @@ impl Store {
         let uncopied = Arc::new(AtomicBool::new(false));
         let told = tell_and_note(&observer, &uncopied);
         let store = Self {
-            writer: Writer::start(connection, Place::of(&path), told)?,
+            writer: Writer::start(connection, Place::of(&directory, id), told)?,
             exchange: RwLock::new(()),
             closed: AtomicBool::new(false),
             reader: Mutex::new(Some(schema::connect_reader(&path, id)?)),
@@ -236,7 +237,11 @@ impl Store {
         let path = self.directory.file(DATABASE_FILE);
         let connection = schema::open(&path, id)?;
         let readers = (schema::connect_reader(&path, id)?, schema::connect_reader(&path, id)?);
-        self.writer.restart(connection, Place::of(&path), tell_and_note(&self.observer, &self.uncopied))?;
+        self.writer.restart(
+            connection,
+            Place::of(&self.directory, id),
+            tell_and_note(&self.observer, &self.uncopied),
+        )?;
         Ok((Some(readers.0), Some(readers.1)))
     }
 
@@ -324,8 +329,9 @@ fn open_known(directory: &Directory, held: Option<DatabaseId>) -> Result<(Connec
     let carried = || sums::carried_id(&schema::look(&path).ok()?);
     let id = held.or_else(carried).map_or_else(DatabaseId::random, Ok)?;
     let connection = schema::open(&path, id)?;
-    if copies::newest_commit(directory, id) > schema::commits(&connection) {
-        return Err(Error::CorruptDatabase("commits that a copy has are missing".to_owned()));
+    let known = copies::newest_commit(directory, id).max(commits::noted(directory, id));
+    if known > schema::commits(&connection) {
+        return Err(Error::CorruptDatabase("commits that were made are missing".to_owned()));
     }
     if held.is_none() {
         if !schema::is_sound(&connection)? {

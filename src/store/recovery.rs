@@ -10,12 +10,12 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
 use serde::Serialize;
 
-use super::copies;
 use super::directory::{DATABASE_FILE, Directory, replace, sync};
 use super::error::from_io;
 use super::log;
 use super::schema::{self, TABLES};
 use super::sums::{self, DatabaseId};
+use super::{commits, copies};
 use crate::error::Result;
 
 const UNFINISHED: &str = "offline-sessions.new-0.sqlite3";
@@ -105,8 +105,10 @@ fn rebuild(directory: &Directory, held: Option<DatabaseId>) -> Result<(DatabaseI
         let tx = new.transaction()?;
         merge(&tx, &sources, &mut recovered)?;
         tx.execute_batch(MEND)?;
-        let commits = sources.iter().filter_map(Source::commits).max().unwrap_or_default() + 1;
-        tx.execute("UPDATE meta SET commits = ?1", [commits])?;
+        let known =
+            sources.iter().filter_map(Source::commits).chain(commits::noted(directory, id)).max().unwrap_or_default()
+                + 1;
+        tx.execute("UPDATE meta SET commits = ?1", [known])?;
         tx.commit()?;
         new.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     }

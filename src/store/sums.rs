@@ -41,7 +41,12 @@ impl DatabaseId {
     }
 
     fn check(self) -> String {
-        hex::encode(&Sha256::digest(self.0)[..4])
+        self.sum("")
+    }
+
+    /// The checksum of a text that stands beside the database.
+    pub fn sum(self, text: &str) -> String {
+        hex::encode(&Sha256::new().chain_update(self.0).chain_update(text).finalize()[..4])
     }
 }
 

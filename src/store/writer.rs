@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::directory::Place;
@@ -176,8 +176,12 @@ fn run_jobs(
     }
     let changes = tx.changes()?;
     drop(tx);
-    transaction.execute("UPDATE meta SET commits = commits + 1", [])?;
+    let sql = "UPDATE meta SET commits = commits + 1 RETURNING commits";
+    let commits = transaction.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?;
     place.is_kept()?;
     transaction.commit()?;
+    if let Some(commits) = commits {
+        place.commits.write(commits);
+    }
     Ok(changes)
 }
