@@ -327,6 +327,40 @@ describe('a damaged database', () => {
     expect(app.warnings.splice(0)).toMatchObject([{ code: 'ERR_CORRUPT_DATABASE' }]);
   });
 
+  describe('in whose index of contents a bit has flipped', () => {
+    const [size, leafOfIndex] = [4_096, 10];
+    /** @param {string} contentId */
+    function flip(contentId) {
+      const bytes = fs.readFileSync(file(DATABASE));
+      const pages = Array.from({ length: bytes.length / size }, (_, n) => bytes.subarray(n * size, (n + 1) * size));
+      const cell = pages.filter((page) => page[0] === leafOfIndex).map((page) => page.subarray(page.indexOf(contentId) >>> 0)).find(({ length }) => length > 0);
+      cell[contentId.length - 1] ^= 0x40;
+      fs.writeFileSync(file(DATABASE), bytes);
+    }
+    const entry = () => {
+      const [{ sessionId, keyIds }] = app.catalogue.get('title 7');
+      return { contentId: 'title 7', sessionIds: [sessionId], keyIds: [...keyIds], initDataType: 'keyids', initData: initDataOf(keyIds) };
+    };
+
+    test.each(/** @type {[string, number, (offline: OfflineSessions) => Promise<unknown>][]} */ ([
+      ['put is no second row', 1, (offline) => { const { sessionIds: [sessionId], ...title } = entry(); return offline.put({ ...app.lane, ...title, sessionId }); }],
+      ['in the catalogue is no second row', 1, (offline) => offline.reconcile(LANE, [entry()], { allowMassRemoval: true })],
+      ['removed does not come back', 0, (offline) => { app.catalogue.delete('title 7'); return offline.removeContent('title 7'); }],
+    ]))('a title that is %s, and nothing is paid for twice', async (_what, rows, deed) => {
+      await app.open();
+      await app.store(40, { metadata: { note: 'x'.repeat(300) } });
+      await app.offline.revalidate();
+      await app.quit();
+      flip('title 7');
+      const offline = await app.open();
+      await deed(offline);
+      await offline.revalidate();
+      expect(await offline.list({ contentId: 'title 7' })).toHaveLength(rows);
+      expect(app.server.requests).toBe(0);
+      expect(app.warnings.splice(0)).toMatchObject([{ code: 'ERR_CORRUPT_DATABASE', recovered: { kept: 40 } }]);
+    });
+  });
+
   test('whose log is gone, and no copy has what was in it, says of no licence that was replaced since that it plays', async () => {
     await app.open();
     await app.store(1);

@@ -1,10 +1,12 @@
 //! The app's own calls: put, list, find, remove.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex};
 
-use super::Engine;
 use super::debts::{claim_id, forgive_of, owe, remove};
+use super::memory::Memory;
 use super::view::stored_session;
+use super::{Engine, lock};
 use crate::error::{Error, Result};
 use crate::lifecycle::{Context, proof_of_new_row};
 use crate::model::{
@@ -31,15 +33,17 @@ impl Engine {
             let memory = self.memory();
             (memory.launch, memory.run, memory.snapshot.clone())
         };
+        self.wait_until_filled().await?;
+        let memory = Arc::clone(&self.memory);
         let now = self.clock.now_ms();
         let job = move |tx: &mut Tx<'_>| {
             let cx = Context { now, launch, run, chance: 1.0, policy: &policy };
             let mut ids = Vec::with_capacity(checked.len());
             for input in &checked {
-                ids.push(put_one(tx, input, &snapshot, cx)?);
+                ids.push(put_one(tx, &memory, input, &snapshot, cx)?);
             }
             if replace {
-                remove_replaced(tx, &checked, &ids)?;
+                remove_replaced(tx, &memory, &checked, &ids)?;
             }
             ids.into_iter().map(|id| tx.session(id)).collect::<Result<Vec<_>>>()
         };
@@ -91,9 +95,12 @@ impl Engine {
     /// Forgets a content. Its sessions become release debt in the same transaction. Unknown contents are fine.
     pub async fn remove_content(&self, content: String) -> Result<()> {
         let content = content_id(content)?;
-        self.store
-            .write(move |tx| tx.sessions_of_content(&content)?.iter().try_for_each(|session| remove(tx, session)))
-            .await
+        self.wait_until_filled().await?;
+        let memory = Arc::clone(&self.memory);
+        let job = move |tx: &mut Tx<'_>| {
+            rows_of_content(tx, &memory, &content)?.iter().try_for_each(|session| remove(tx, session))
+        };
+        self.store.write(job).await
     }
 
     pub(super) fn view(&self, sessions: impl Iterator<Item = Session>) -> Vec<StoredSession> {
@@ -108,9 +115,27 @@ impl Engine {
     }
 }
 
-pub(super) fn put_one(tx: &mut Tx<'_>, input: &NewSession, snapshot: &Snapshot, cx: Context<'_>) -> Result<RowId> {
+/// The rows of a content. A damaged index may not find what is there: a row that memory has, which follows each commit, and that this
+/// transaction has not touched is damage where it is not found.
+pub(super) fn rows_of_content(tx: &Tx<'_>, memory: &Mutex<Memory>, content_id: &str) -> Result<Vec<Session>> {
+    let rows = tx.sessions_of_content(content_id)?;
+    let is_found = |id: &RowId| tx.has_touched(*id) || rows.iter().any(|row| row.id == *id);
+    if lock(memory).rows_of_content(content_id).iter().all(is_found) {
+        Ok(rows)
+    } else {
+        Err(Error::CorruptDatabase("an index lacks a row".to_owned()))
+    }
+}
+
+pub(super) fn put_one(
+    tx: &mut Tx<'_>,
+    memory: &Mutex<Memory>,
+    input: &NewSession,
+    snapshot: &Snapshot,
+    cx: Context<'_>,
+) -> Result<RowId> {
     let lane = lane_for(tx, &input.lane, snapshot, cx.launch)?;
-    let known = matching_row(tx, input, lane.id)?;
+    let known = matching_row(tx, memory, input, lane.id)?;
     // An id that the row only once had stays owed.
     // Nor does a row hold an id that is known to be no longer its own.
     if known.as_ref().is_none_or(|row| row.session_id == input.session_id && !row.standing.stale_id) {
@@ -168,8 +193,13 @@ pub(super) fn put_one(tx: &mut Tx<'_>, input: &NewSession, snapshot: &Snapshot, 
     Ok(session.id)
 }
 
-pub(super) fn matching_row(tx: &Tx<'_>, input: &NewSession, lane: LaneId) -> Result<Option<Session>> {
-    let mut rows = tx.sessions_of_content(&input.content_id)?;
+pub(super) fn matching_row(
+    tx: &Tx<'_>,
+    memory: &Mutex<Memory>,
+    input: &NewSession,
+    lane: LaneId,
+) -> Result<Option<Session>> {
+    let mut rows = rows_of_content(tx, memory, &input.content_id)?;
     rows.retain(|row| row.lane == lane);
     // After a wipe two sessions of a title may stand under one id: the one with these keys is meant, or else one whose id is its own.
     let has_keys = |row: &Session| row.key_ids.iter().any(|key_id| input.key_ids.contains(key_id));
@@ -282,10 +312,10 @@ pub(super) fn lane_for(tx: &mut Tx<'_>, key: &LaneKey, snapshot: &Snapshot, laun
     Ok(lane)
 }
 
-fn remove_replaced(tx: &mut Tx<'_>, inputs: &[NewSession], kept: &[RowId]) -> Result<()> {
+fn remove_replaced(tx: &mut Tx<'_>, memory: &Mutex<Memory>, inputs: &[NewSession], kept: &[RowId]) -> Result<()> {
     let kept: HashSet<&RowId> = kept.iter().collect();
     for input in inputs {
-        for row in tx.sessions_of_content(&input.content_id)? {
+        for row in rows_of_content(tx, memory, &input.content_id)? {
             if !kept.contains(&row.id) {
                 remove(tx, &row)?;
             }

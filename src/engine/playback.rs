@@ -1,6 +1,9 @@
 //! What the player saw. It can take a proof away, and never gives one.
 
+use std::sync::Arc;
+
 use super::Engine;
+use super::library::rows_of_content;
 use crate::error::Result;
 use crate::lifecycle::{Context, Event, Expected, Judgement, judge, transition};
 use crate::model::{CheckOutcome, KeyStatuses, PlaybackReport, Session, StoredSession, Verdict, content_id};
@@ -22,10 +25,10 @@ impl Engine {
         };
         let policy = self.policy();
         let now = self.clock.now_ms();
-        let of_content = content.clone();
+        let (memory, of_content) = (Arc::clone(&self.memory), content.clone());
         let job = move |tx: &mut Tx<'_>| {
             let cx = Context { now, launch, run, chance: 1.0, policy: &policy };
-            let mut sessions = tx.sessions_of_content(&of_content)?;
+            let mut sessions = rows_of_content(tx, &memory, &of_content)?;
             for session in &mut sessions {
                 if is_broken(session, shown.as_ref()) {
                     // Every state knows this event.

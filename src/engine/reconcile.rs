@@ -1,12 +1,14 @@
 //! The player's catalogue against what is stored.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::debts::{forgive, remove};
-use super::library::{lane_for, matching_row, put_one};
+use super::library::{lane_for, matching_row, put_one, rows_of_content};
+use super::memory::Memory;
 use crate::error::{Error, Result};
 use crate::lifecycle::Context;
 use crate::model::{
@@ -64,12 +66,14 @@ impl Engine {
             let memory = self.memory();
             (memory.launch, memory.run, memory.snapshot.clone())
         };
+        self.wait_until_filled().await?;
+        let memory = Arc::clone(&self.memory);
         let now = self.clock.now_ms();
         let job = move |tx: &mut Tx<'_>| {
             let cx = Context { now, launch, run, chance: 1.0, policy: &policy };
             let lane = lane_for(tx, &key, &snapshot, launch)?.id;
             let on_record = tx.contents_of_lane(lane, false)?;
-            let (listed, present) = compare(tx, lane, &contents)?;
+            let (listed, present) = compare(tx, &memory, lane, &contents)?;
             let plan = compare_with_catalogue(&on_record, &listed, &present);
             let refused = plan.shrank(contents.is_empty()) && !options.allow_mass_removal;
             let stored: BTreeSet<&str> = on_record.iter().map(|(_, content_id)| content_id.as_str()).collect();
@@ -80,8 +84,8 @@ impl Engine {
                     continue;
                 }
                 for session in &content.sessions {
-                    let is_new = matching_row(tx, session, lane)?.is_none();
-                    let row = put_one(tx, session, &snapshot, cx)?;
+                    let is_new = matching_row(tx, &memory, session, lane)?.is_none();
+                    let row = put_one(tx, &memory, session, &snapshot, cx)?;
                     report.added += usize::from(is_new);
                     adopt_again(tx, row, content)?;
                 }
@@ -97,7 +101,7 @@ impl Engine {
                 forgive(tx, lane, &session.session_id)?;
             }
             for content in contents.iter().filter(|content| !content.incomplete) {
-                let rows = tx.sessions_of_content(&content.content_id)?;
+                let rows = rows_of_content(tx, &memory, &content.content_id)?;
                 if rows.iter().any(|row| row.lane == lane && !row.renewable()) {
                     report.not_renewable.push(content.content_id.clone());
                 }
@@ -113,6 +117,7 @@ impl Engine {
 /// How each content stands in the catalogue, and the rows that it lists by a session id.
 fn compare<'a>(
     tx: &Tx<'_>,
+    memory: &Mutex<Memory>,
     lane: LaneId,
     contents: &'a [CatalogueContent],
 ) -> Result<(BTreeMap<&'a str, Listed>, BTreeSet<RowId>)> {
@@ -123,7 +128,7 @@ fn compare<'a>(
         for session in &content.sessions {
             if content.incomplete {
                 present.extend(tx.holders(lane, &session.session_id)?.iter().map(|row| row.id));
-            } else if let Some(row) = matching_row(tx, session, lane)? {
+            } else if let Some(row) = matching_row(tx, memory, session, lane)? {
                 present.insert(row.id);
             } else {
                 how = Listed::Replaced;

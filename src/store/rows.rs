@@ -1,6 +1,6 @@
 //! Reading: rows to values. Used by the reader and, inside a transaction, by the writer.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use rusqlite::{Connection, OptionalExtension, Params, Row, named_params, params};
 
@@ -51,27 +51,38 @@ impl<'c> Rows<'c> {
     }
 
     pub fn sessions_with_key(&self, key_id: KeyId) -> Result<Vec<Session>> {
-        self.sessions("id IN (SELECT session FROM session_key_row WHERE key_id = ?1 AND intact)", [key_id.to_string()])
+        let key_id = key_id.to_string();
+        let sql = "SELECT 1 FROM session_key_row WHERE key_id = ?1 AND NOT intact";
+        if self.connection.prepare_cached(sql)?.exists([&key_id])? {
+            return Err(damaged("checksum").into());
+        }
+        self.sessions("id IN (SELECT session FROM session_key WHERE key_id = ?1)", [key_id])
     }
 
     /// The rows whose pending licence has this session id.
     pub fn pending_holders(&self, lane: LaneId, session_id: &str) -> Result<Vec<Session>> {
         // The plus sign keeps SQLite from walking through all of the lane.
         let condition = "+lane = ?1 AND id IN (SELECT session FROM pending WHERE session_id = ?2)";
-        self.sessions(condition, params![lane, session_id])
+        let sessions = self.sessions(condition, params![lane, session_id])?;
+        trust_index(sessions, |session| {
+            session.pending.as_ref().is_some_and(|pending| pending.session_id == session_id)
+        })
     }
 
     /// Whether the row once had this session id.
     pub fn had_id(&self, id: RowId, session_id: &str) -> Result<bool> {
-        let sql = "SELECT 1 FROM session, json_each(past_ids) AS past WHERE session.id = ?1 AND past.value = ?2";
-        Ok(self.connection.prepare_cached(sql)?.exists(params![id, session_id])?)
+        Ok(self.past_ids(id)?.iter().any(|past| past == session_id))
     }
 
     /// The ids that the row once had, the latest first.
     pub fn past_ids(&self, id: RowId) -> Result<Vec<String>> {
-        let sql = "SELECT DISTINCT past.value FROM session, json_each(past_ids) AS past WHERE session.id = ?1 ORDER BY past.key DESC";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        Ok(statement.query_map([id], |row| row.get(0))?.collect::<Sql<_>>()?)
+        let mut statement = self.connection.prepare_cached("SELECT past_ids, intact FROM session_row WHERE id = ?1")?;
+        let read = |row: &Row<'_>| intact(row).and_then(|()| json::<Vec<String>>(row, "past_ids"));
+        let mut ids = statement.query_row([id], read).optional()?.unwrap_or_default();
+        ids.reverse();
+        let mut seen = HashSet::new();
+        ids.retain(|id| seen.insert(id.clone()));
+        Ok(ids)
     }
 
     fn sessions(&self, condition: &str, parameters: impl Params) -> Result<Vec<Session>> {
@@ -170,11 +181,22 @@ impl<'c> Rows<'c> {
 
     /// Every configuration that the lane's sessions and debts were stored with, once each.
     pub fn lane_configurations(&self, id: LaneId) -> Result<Vec<(crate::model::Capabilities, Option<String>)>> {
-        let sql = "SELECT capabilities, init_data_type FROM session WHERE lane = ?1
-            UNION SELECT capabilities, init_data_type FROM debt WHERE lane = ?1 ORDER BY 1, 2";
+        // One row of each stands for all: a damaged one is alone with what it says.
+        let sql = "SELECT max(session), max(debt) FROM (
+            SELECT capabilities, init_data_type, id AS session, NULL AS debt FROM session WHERE lane = ?1
+            UNION ALL SELECT capabilities, init_data_type, NULL, id FROM debt WHERE lane = ?1)
+            GROUP BY capabilities, init_data_type ORDER BY capabilities, init_data_type";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let found = statement.query_map([id], |row| Ok((json(row, "capabilities")?, row.get("init_data_type")?)))?;
-        Ok(found.collect::<Sql<_>>()?)
+        let found = statement.query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut configurations = Vec::new();
+        for (session, debt) in found.collect::<Sql<Vec<(Option<RowId>, Option<DebtId>)>>>()? {
+            let session = session.map_or(Ok(None), |id| self.session(id))?;
+            let debt = debt.map_or(Ok(None), |id| self.debt(id))?;
+            configurations.extend(session.map(|row| (row.capabilities, row.init_data_type)));
+            configurations.extend(debt.map(|row| (row.capabilities, row.init_data_type)));
+        }
+        configurations.dedup();
+        Ok(configurations)
     }
 
     pub fn debts(&self) -> Result<Vec<Debt>> {

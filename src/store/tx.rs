@@ -53,6 +53,11 @@ impl<'c> Tx<'c> {
         }
     }
 
+    /// Whether a job of this transaction has written or deleted the row.
+    pub fn has_touched(&self, id: RowId) -> bool {
+        self.sessions.contains(&id)
+    }
+
     /// What was touched, as it stands now: right also when a job in between was rolled back.
     pub(super) fn changes(&self) -> Result<Vec<Change>> {
         let mut changes = Vec::new();

@@ -278,3 +278,34 @@ async fn all_summaries_are_read_in_chunks_until_the_store_is_closed() {
     let closed = store.read_all_summaries(|_| calls += 1);
     assert_eq!((closed, calls), (Err(Error::Closed), 0));
 }
+
+#[tokio::test]
+async fn damage_that_a_read_meets_is_said_not_passed_over() {
+    let directory = directory();
+    let store = open(directory.path()).expect("a store");
+    let lane = stored_lane(&store).await;
+    let job = move |tx: &mut crate::store::Tx<'_>| {
+        let session = Session { pending: None, ..full(0, lane) };
+        let id = tx.insert_session(&session)?;
+        tx.index_keys(id, &session.key_ids)?;
+        tx.owe(&Session { init_data_type: None, ..session }, "old", None)?;
+        Ok(id)
+    };
+    let id = store.write(job).await.expect("written");
+    type Read<'a> = Box<dyn Fn(&crate::store::Rows<'_>) -> crate::error::Result<usize> + 'a>;
+    let reads: [(&str, Read<'_>); 4] = [
+        ("session_key", Box::new(|rows| rows.sessions_with_key(KeyId([1; 16])).map(|found| found.len()))),
+        ("debt", Box::new(|rows| rows.lane_configurations(lane).map(|found| found.len() - 1))),
+        ("session", Box::new(|rows| rows.lane_configurations(lane).map(|found| found.len() - 1))),
+        ("session", Box::new(|rows| rows.past_ids(id).map(|found| found.len() + 1))),
+    ];
+    let other = rusqlite::Connection::open(directory.path().join(crate::store::directory::DATABASE_FILE));
+    let other = other.expect("a database");
+    for (table, read) in reads {
+        assert_eq!(store.read(&read), Ok(1), "{table}");
+        let change = |by: &str| other.execute(&format!("UPDATE {table} SET checksum = checksum {by} 1"), []);
+        change("+").expect("damaged");
+        assert!(matches!(store.read(&read), Err(Error::CorruptDatabase(_))), "{table}");
+        change("-").expect("mended");
+    }
+}
