@@ -52,6 +52,16 @@ describe('a new licence that was adopted, not recorded, and taken by the next up
   });
 });
 
+test('what is put while the stored sessions are still being read is kept by a close() that comes at once', async () => {
+  await app.open({ driver: null });
+  await app.offline.put(Array.from({ length: 3_000 }, (_, n) => input(`title ${n}`)));
+  await app.quit();
+  const offline = await app.open({ driver: null });
+  const put = offline.put(input('another'));
+  await Promise.all([put, offline.close()]);
+  expect(await (await app.open({ driver: null })).list({ contentId: 'another' })).toHaveLength(1);
+});
+
 test('a title that was downloaded again with another key, and got the same id after a wipe, is not paid for', async () => {
   await app.open();
   await app.offline.put(app.download('title', [keyId(1)]));

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use tokio::sync::{RwLock, watch};
 
 use super::memory::Memory;
 use super::{Engine, Place, blocking, lock};
@@ -103,6 +103,7 @@ impl Engine {
             policy: Mutex::new(Arc::new(policy)),
             knowledge: options.knowledge,
             filled: watch::Sender::new(None),
+            changes: RwLock::default(),
         };
         // The rows that a launch looks at may be damaged too: those of lanes, and what happened before.
         let (report, recovered) = match engine.launch().await {

@@ -33,7 +33,7 @@ impl Engine {
             let memory = self.memory();
             (memory.launch, memory.run, memory.snapshot.clone())
         };
-        self.wait_until_filled().await?;
+        let _change = self.begin_change().await?;
         let memory = Arc::clone(&self.memory);
         let now = self.clock.now_ms();
         let job = move |tx: &mut Tx<'_>| {
@@ -95,7 +95,7 @@ impl Engine {
     /// Forgets a content. Its sessions become release debt in the same transaction. Unknown contents are fine.
     pub async fn remove_content(&self, content: String) -> Result<()> {
         let content = content_id(content)?;
-        self.wait_until_filled().await?;
+        let _change = self.begin_change().await?;
         let memory = Arc::clone(&self.memory);
         let job = move |tx: &mut Tx<'_>| {
             rows_of_content(tx, &memory, &content)?.iter().try_for_each(|session| remove(tx, session))

@@ -33,7 +33,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{RwLock, RwLockReadGuard, watch};
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
@@ -57,6 +57,8 @@ pub struct Engine {
     knowledge: Vec<Knowledge>,
     /// Set when every stored session is in memory, or when they cannot be read.
     filled: watch::Sender<Option<Result<()>>>,
+    /// Held for reading by the app's changes under way, which `close` waits for.
+    changes: RwLock<()>,
 }
 
 impl Engine {
@@ -90,6 +92,7 @@ impl Engine {
     /// Ends the writer thread after what is queued, and lets go of the directory. Every later call fails with
     /// `ERR_CLOSED`; verdicts go on from memory. Idempotent.
     pub async fn close(&self) -> Result<()> {
+        drop(self.changes.write().await);
         let writing = {
             let memory = self.memory();
             memory
@@ -124,6 +127,13 @@ impl Engine {
             true => Err(Error::CorruptDatabase("found by a look at all of it".to_owned())),
             false => Ok(()),
         }
+    }
+
+    /// For changes that have to find every row of a content: memory then knows of those that a damaged index does not find.
+    async fn begin_change(&self) -> Result<RwLockReadGuard<'_, ()>> {
+        let change = self.changes.read().await;
+        self.wait_until_filled().await?;
+        Ok(change)
     }
 
     async fn wait_until_filled(&self) -> Result<()> {

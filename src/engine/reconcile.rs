@@ -66,7 +66,7 @@ impl Engine {
             let memory = self.memory();
             (memory.launch, memory.run, memory.snapshot.clone())
         };
-        self.wait_until_filled().await?;
+        let _change = self.begin_change().await?;
         let memory = Arc::clone(&self.memory);
         let now = self.clock.now_ms();
         let job = move |tx: &mut Tx<'_>| {
