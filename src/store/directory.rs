@@ -100,13 +100,21 @@ pub fn sync(path: &Path) -> Result<()> {
 pub struct Place {
     path: PathBuf,
     identity: Option<(u64, u64)>,
+    log: PathBuf,
+    log_identity: Option<(u64, u64)>,
     pub commits: Note,
 }
 
 impl Place {
     pub fn of(directory: &Directory, id: DatabaseId) -> Self {
         let path = directory.file(DATABASE_FILE);
-        Self { identity: identity(&path), path, commits: Note::open(directory, id) }
+        let log = directory.file(&format!("{DATABASE_FILE}-wal"));
+        Self { identity: identity(&path), path, log_identity: identity(&log), log, commits: Note::open(directory, id) }
+    }
+
+    /// Whether the log that SQLite writes into is the one that the next process will read.
+    pub fn has_log(&self) -> bool {
+        identity(&self.log) == self.log_identity
     }
 
     /// Fails when what stands there is not that file any more.

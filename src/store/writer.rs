@@ -180,6 +180,11 @@ fn run_jobs(
     let commits = transaction.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?;
     place.is_kept()?;
     transaction.commit()?;
+    if !place.has_log() {
+        // What stands in a log that was removed is gone with this process.
+        let folded = connection.query_row("PRAGMA wal_checkpoint(FULL)", [], |row| row.get::<_, bool>(0));
+        tracing::warn!(busy = ?folded, "the log was removed");
+    }
     if let Some(commits) = commits {
         place.commits.write(commits);
     }
