@@ -154,8 +154,11 @@ fn sources(directory: &Directory) -> Result<Vec<Source>> {
     for base in [&database, &log] {
         if base.is_file() {
             add(base, None, false, &|scratch| {
-                with_new_first_page(&database, scratch)?;
-                log::apply(&log, scratch)
+                if !database.is_file() {
+                    directory.create_private(scratch)?;
+                }
+                log::apply(&log, scratch)?;
+                renew_schema(directory, scratch)
             })?;
             break;
         }
@@ -169,20 +172,28 @@ fn sources(directory: &Directory) -> Result<Vec<Source>> {
     Ok(sources)
 }
 
-/// Every database of ours has the same first page, but for counters: the schema, and where tables begin.
-fn with_new_first_page(database: &Path, scratch: &Path) -> Result<()> {
+/// Every database of ours has the same schema in the same pages, and its tables begin in the same ones.
+fn renew_schema(directory: &Directory, database: &Path) -> Result<()> {
     const PAGE: usize = 4_096;
-    let damaged = fs::read(database).unwrap_or_default();
-    fs::write(scratch, []).map_err(|error| from_io(&error))?;
-    drop(schema::create(scratch, DatabaseId::random()?)?);
-    let mut bytes = fs::read(scratch).map_err(|error| from_io(&error))?;
-    if let Some(rest) = damaged.get(PAGE..).filter(|rest| rest.len() + PAGE > bytes.len()) {
-        bytes.truncate(PAGE);
-        bytes.extend_from_slice(rest);
-        let pages = u32::try_from(bytes.len() / PAGE).unwrap_or(u32::MAX);
-        bytes[28..32].copy_from_slice(&pages.to_be_bytes());
+    let fresh = directory.file(&format!("{SCRATCH}-fresh"));
+    directory.create_private(&fresh)?;
+    let connection = schema::create(&fresh, DatabaseId::random()?)?;
+    let roots = schema::roots(&connection)?;
+    drop(connection);
+    let read = |path| fs::read(path).map_err(|error| from_io(&error));
+    let (mut bytes, fresh) = (read(database)?, read(&fresh)?);
+    bytes.truncate(bytes.len() / PAGE * PAGE);
+    for (n, page) in (1..).zip(fresh.chunks_exact(PAGE)) {
+        let at = (n as usize - 1) * PAGE;
+        match bytes.get_mut(at..at + PAGE) {
+            None => bytes.extend_from_slice(page),
+            Some(_) if roots.contains(&n) => {}
+            Some(damaged) => damaged.copy_from_slice(page),
+        }
     }
-    fs::write(scratch, bytes).map_err(|error| from_io(&error))
+    let pages = u32::try_from(bytes.len() / PAGE).unwrap_or(u32::MAX);
+    bytes[28..32].copy_from_slice(&pages.to_be_bytes());
+    fs::write(database, bytes).map_err(|error| from_io(&error))
 }
 
 fn duplicate(directory: &Directory, from: &Path, to: &Path) -> Result<()> {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, params};
 
 use super::sums::{self, DatabaseId};
@@ -189,29 +190,59 @@ pub const TABLES: [(&str, &str); 10] = [
 ///
 /// Fails with `ERR_CORRUPT_DATABASE` also when the file, or what its write-ahead log brings, is not of the database `id`.
 pub fn open(path: &Path, id: DatabaseId) -> Result<Connection> {
+    if has_log(path) {
+        match expect_ours(&look(path)?, id) {
+            // Somebody else is reading it.
+            Ok(()) | Err(Error::Storage(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    let is_ours = schema_of(&connection)? == expected_schema()?;
-    let found = version(&connection)?;
-    // A version that is newer by its number alone is a damaged number.
-    let is_newer = found > SCHEMA_VERSION && !is_ours;
-    if is_newer && oldest_writer(&connection).is_none_or(|oldest| oldest > SCHEMA_VERSION) {
-        return Err(Error::NewerDatabase { found, known: SCHEMA_VERSION });
-    }
-    let is_current = is_ours && found == SCHEMA_VERSION;
-    if !is_newer && !is_current {
-        return Err(Error::CorruptDatabase("its schema is not ours".to_owned()));
-    }
+    fold_at_close(&connection, !has_log(path))?;
+    expect_ours(&connection, id)?;
     sums::register(&connection, id)?;
-    if sums::carried_id(&connection) != Some(id) {
-        return Err(Error::CorruptDatabase("it is not the database that was here".to_owned()));
-    }
     if connection.is_readonly(rusqlite::MAIN_DB)? && OpenOptions::new().write(true).open(path).is_ok() {
         return Err(Error::CorruptDatabase("its header says that it cannot be written".to_owned()));
     }
     configure(&connection)?;
     sums::show(&connection)?;
     Ok(connection)
+}
+
+fn expect_ours(connection: &Connection, id: DatabaseId) -> Result<()> {
+    let is_ours = schema_of(connection)? == expected_schema()?;
+    let found = version(connection)?;
+    // A version that is newer by its number alone is a damaged number.
+    let is_newer = found > SCHEMA_VERSION && !is_ours;
+    if is_newer && oldest_writer(connection).is_none_or(|oldest| oldest > SCHEMA_VERSION) {
+        return Err(Error::NewerDatabase { found, known: SCHEMA_VERSION });
+    }
+    let is_current = is_ours && found == SCHEMA_VERSION;
+    if !is_newer && !is_current {
+        return Err(Error::CorruptDatabase("its schema is not ours".to_owned()));
+    }
+    if sums::carried_id(connection) != Some(id) {
+        return Err(Error::CorruptDatabase("it is not the database that was here".to_owned()));
+    }
+    Ok(())
+}
+
+fn has_log(path: &Path) -> bool {
+    path.with_extension("sqlite3-wal").metadata().is_ok_and(|log| log.len() > 0)
+}
+
+/// Whether the last connection to close folds the log into the database. One whose log may be another's, or newer code's, does not.
+pub fn fold_at_close(connection: &Connection, fold: bool) -> Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !fold)?;
+    Ok(())
+}
+
+/// The pages at which tables and indexes begin.
+pub fn roots(connection: &Connection) -> Result<Vec<u32>> {
+    let mut statement = connection.prepare("SELECT rootpage FROM sqlite_schema WHERE rootpage > 0")?;
+    let roots = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    Ok(roots)
 }
 
 /// How many commits there were; `None`: the row that says so is damaged. The connection knows the id.
@@ -236,9 +267,12 @@ pub fn open_newer(path: &Path) -> Result<(Connection, DatabaseId)> {
     Ok((connection, id))
 }
 
-/// A look at a database file that is not trusted yet.
+/// A look at a database file that is not trusted yet: nothing of it and beside it changes, not even what SQLite shares of its log.
 pub fn look(path: &Path) -> Result<Connection> {
-    Ok(Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?)
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    fold_at_close(&connection, !has_log(path))?;
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    Ok(connection)
 }
 
 /// Creates a database in a file that is empty or not there.

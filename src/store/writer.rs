@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::directory::Place;
+use super::schema;
 use super::tx::Tx;
 use super::{Change, Observer, hold};
 use crate::error::{Error, Result};
@@ -131,13 +131,14 @@ fn write_until_closed(
         }
     }
     if abandoned.load(Ordering::Acquire) {
-        if let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+        if let Err(error) = schema::fold_at_close(&connection, false) {
             tracing::warn!(%error, "the log of a damaged database may be folded into it");
         }
         return;
     }
     // Leaves one tidy file; what stays in the WAL is just as durable.
-    if let Err(error) = connection.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE);") {
+    let tidied = connection.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE);").map_err(Error::from);
+    if let Err(error) = tidied.and_then(|()| schema::fold_at_close(&connection, true)) {
         tracing::debug!(%error, "no checkpoint at close");
     }
 }

@@ -134,6 +134,28 @@ async fn a_database_that_only_a_newer_version_may_write_is_read_from_a_private_c
 }
 
 #[tokio::test]
+async fn the_log_that_a_killed_newer_version_left_stays_as_it_is_too() {
+    let (directory, killed) = (directory(), directory());
+    newer_store(directory.path(), 2).await;
+    let newer = rusqlite::Connection::open(directory.path().join(DATABASE_FILE)).expect("a database");
+    newer.execute_batch("PRAGMA journal_mode = WAL; INSERT INTO later VALUES (1);").expect("written");
+    for (name, bytes) in everything(directory.path()) {
+        fs::write(killed.path().join(name), bytes).expect("copied");
+    }
+    drop(newer);
+    for _ in 0..2 {
+        let before = everything(killed.path());
+        let store = open(killed.path()).expect("it can be read");
+        assert!(store.is_newer());
+        assert_eq!(contents(&store), ["film"]);
+        drop(store);
+        assert!(everything(killed.path()) == before, "not a byte of it is changed");
+        // Also where nobody shares it.
+        let _ = fs::remove_file(killed.path().join(format!("{DATABASE_FILE}-shm")));
+    }
+}
+
+#[tokio::test]
 async fn a_database_of_a_newer_version_that_only_adds_is_read_and_written() {
     let directory = directory();
     newer_store(directory.path(), 1).await;

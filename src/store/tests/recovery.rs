@@ -181,6 +181,47 @@ async fn the_log_of_another_database_brings_nothing_in() {
 }
 
 #[tokio::test]
+async fn a_log_of_another_database_beside_a_closed_one_costs_no_row_and_both_are_set_aside_as_they_were() {
+    let (ours, other) = (directory(), directory());
+    let (copied, later) = stored(ours.path()).await;
+    open(ours.path()).0.close();
+    fs::remove_file(ours.path().join("offline-sessions.copy-1.sqlite3")).expect("there was a copy");
+    stored(other.path()).await;
+    let log = format!("{DATABASE_FILE}-wal");
+    fs::copy(other.path().join(&log), ours.path().join(&log)).expect("copied");
+    let read = |name: &String| fs::read(ours.path().join(name)).expect("a file");
+    let before = [DATABASE_FILE.to_owned(), log].map(|name| read(&name));
+    let (store, recovered) = open(ours.path());
+    let recovered = recovered.expect("told");
+    assert_eq!(recovered.kept, copied.len() + later.len());
+    assert!(recovered.damaged_files.iter().map(read).eq(before), "what is set aside is what was there");
+    store.close();
+}
+
+#[tokio::test]
+async fn a_bit_that_flips_in_the_schema_costs_no_row() {
+    const PAGE: usize = 4_096;
+    let original = directory();
+    let (copied, later) = stored(original.path()).await;
+    open(original.path()).0.close();
+    let files = |name: &str| fs::read(original.path().join(name)).expect("a file");
+    let (database, id) = (files(DATABASE_FILE), files("offline-sessions.id"));
+    let is_schema = |page: &[u8]| page.windows(12).any(|text| text == b"CREATE TABLE" || text == b"CREATE TRIGG");
+    let pages: Vec<usize> = (0..database.len() / PAGE).filter(|n| is_schema(&database[n * PAGE..][..PAGE])).collect();
+    assert!(pages.len() > 2, "it has several");
+    for at in pages.iter().flat_map(|page| (0..PAGE).step_by(2_048).map(move |at| page * PAGE + at + 3)) {
+        let directory = directory();
+        let mut bytes = database.clone();
+        bytes[at] ^= 1;
+        fs::write(directory.path().join(DATABASE_FILE), bytes).expect("damaged");
+        fs::write(directory.path().join("offline-sessions.id"), &id).expect("written");
+        let (store, _) = open(directory.path());
+        assert_eq!(read_or_recover(&store).1.len(), copied.len() + later.len(), "at {at}");
+        store.close();
+    }
+}
+
+#[tokio::test]
 async fn a_database_that_vanished_comes_back_from_its_copy_and_every_session_is_suspect() {
     let directory = directory();
     let (copied, _) = stored(directory.path()).await;
