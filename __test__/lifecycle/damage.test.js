@@ -1,6 +1,6 @@
 'use strict';
 
-const { openSync, closeSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync, writeSync } = require('node:fs');
+const { openSync, closeSync, readdirSync, readFileSync, truncateSync, writeFileSync, writeSync } = require('node:fs');
 const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { useApp, keyId, next, titles, UPDATED } = require('../helpers/offline-app.js');
@@ -35,7 +35,7 @@ function damageTitle5() {
 
 test.each([
   ['of another kind', () => writeFileSync(file(DATABASE), 'Dear diary, '.repeat(1000))],
-  ['cut off', () => truncateSync(file(DATABASE), statSync(file(DATABASE)).size / 2)],
+  ['cut off', () => truncateSync(file(DATABASE), 4_096)],
   ['empty', () => writeFileSync(file(DATABASE), '')],
 ])('a database file that is %s is restored from its copy, and every title is checked again', async (_what, damage) => {
   await storeAndCopy(5);

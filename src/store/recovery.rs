@@ -90,6 +90,12 @@ pub fn recover(directory: &Directory, held: Option<DatabaseId>) -> Result<(Datab
 
 fn rebuild(directory: &Directory, held: Option<DatabaseId>) -> Result<(DatabaseId, Recovered)> {
     let mut sources = sources(directory)?;
+    if let Some(newer) = sources.iter().find_map(|source| schema::newer(&source.connection)) {
+        // Newer code knows better what to do with it.
+        drop(sources);
+        remove_unfinished(directory)?;
+        return Err(newer);
+    }
     let id = match trusted_id(&sources, held)? {
         Some(id) => id,
         None => DatabaseId::random()?,
@@ -172,7 +178,7 @@ fn sources(directory: &Directory) -> Result<Vec<Source>> {
     Ok(sources)
 }
 
-/// Every database of ours has the same schema in the same pages, and its tables begin in the same ones.
+/// Every database of ours has the same schema in the same pages, and its tables begin in the same ones. Its version stays.
 fn renew_schema(directory: &Directory, database: &Path) -> Result<()> {
     const PAGE: usize = 4_096;
     let fresh = directory.file(&format!("{SCRATCH}-fresh"));
@@ -181,7 +187,10 @@ fn renew_schema(directory: &Directory, database: &Path) -> Result<()> {
     let roots = schema::roots(&connection)?;
     drop(connection);
     let read = |path| fs::read(path).map_err(|error| from_io(&error));
-    let (mut bytes, fresh) = (read(database)?, read(&fresh)?);
+    let (mut bytes, mut fresh) = (read(database)?, read(&fresh)?);
+    if let Some(version) = bytes.get(60..64) {
+        fresh[60..64].copy_from_slice(version);
+    }
     bytes.truncate(bytes.len() / PAGE * PAGE);
     for (n, page) in (1..).zip(fresh.chunks_exact(PAGE)) {
         let at = (n as usize - 1) * PAGE;

@@ -228,6 +228,13 @@ fn expect_ours(connection: &Connection, id: DatabaseId) -> Result<()> {
     Ok(())
 }
 
+/// The error of a database that only newer code may write, however damaged it is otherwise: its header and its first row agree.
+pub fn newer(connection: &Connection) -> Option<Error> {
+    let found = version(connection).ok().filter(|found| *found > SCHEMA_VERSION)?;
+    let oldest = oldest_writer(connection).filter(|oldest| *oldest > SCHEMA_VERSION);
+    oldest.map(|_| Error::NewerDatabase { found, known: SCHEMA_VERSION })
+}
+
 fn has_log(path: &Path) -> bool {
     path.with_extension("sqlite3-wal").metadata().is_ok_and(|log| log.len() > 0)
 }

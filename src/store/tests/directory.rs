@@ -156,6 +156,39 @@ async fn the_log_that_a_killed_newer_version_left_stays_as_it_is_too() {
 }
 
 #[tokio::test]
+async fn a_damaged_database_of_a_newer_version_is_left_to_newer_code() {
+    let log = format!("{DATABASE_FILE}-wal");
+    for what in ["cut", "its log", "gone"] {
+        let (directory, damaged) = (directory(), directory());
+        newer_store(directory.path(), 2).await;
+        let newer = rusqlite::Connection::open(directory.path().join(DATABASE_FILE)).expect("a database");
+        newer
+            .execute_batch("PRAGMA journal_mode = WAL; UPDATE meta SET oldest_writer = 3; PRAGMA user_version = 3;")
+            .expect("written");
+        for (name, mut bytes) in everything(directory.path()) {
+            let end = bytes.len();
+            match what {
+                "cut" if name == DATABASE_FILE => bytes.truncate(end - 4_096),
+                "cut" | "gone" if name.starts_with(&format!("{DATABASE_FILE}-")) => continue,
+                "gone" if name == DATABASE_FILE => {
+                    fs::write(damaged.path().join("offline-sessions.copy-1.sqlite3"), bytes).expect("a copy");
+                    continue;
+                }
+                "its log" if name == log => bytes[32 + 24 + 100] ^= 1,
+                _ => {}
+            }
+            fs::write(damaged.path().join(name), bytes).expect("written");
+        }
+        let before = everything(damaged.path());
+        match open(damaged.path()) {
+            Ok(store) => assert!(store.is_newer(), "{what}"),
+            Err(error) => assert_eq!(error.code(), "ERR_NEWER_DATABASE", "{what}"),
+        }
+        assert!(everything(damaged.path()) == before, "{what}: not a byte of it is changed");
+    }
+}
+
+#[tokio::test]
 async fn a_database_of_a_newer_version_that_only_adds_is_read_and_written() {
     let directory = directory();
     newer_store(directory.path(), 1).await;
