@@ -96,10 +96,8 @@ fn rebuild(directory: &Directory, held: Option<DatabaseId>) -> Result<(DatabaseI
         remove_unfinished(directory)?;
         return Err(newer);
     }
-    let id = match trusted_id(&sources, held)? {
-        Some(id) => id,
-        None => DatabaseId::random()?,
-    };
+    let id = trusted_id(&sources, held)?.map_or_else(DatabaseId::random, Ok)?;
+    register(&sources, id)?;
     // The latest first; the damaged one where that cannot be told.
     sources.sort_by_key(|source| Reverse(source.commits().or(source.copy_at.is_none().then_some(i64::MAX))));
     let unfinished = directory.file(UNFINISHED);
@@ -181,6 +179,8 @@ fn sources(directory: &Directory) -> Result<Vec<Source>> {
 /// Every database of ours has the same schema in the same pages, and its tables begin in the same ones. Its version stays.
 fn renew_schema(directory: &Directory, database: &Path) -> Result<()> {
     const PAGE: usize = 4_096;
+    /// With what the page of a table or an index begins.
+    const IS_ROOT: [u8; 4] = [2, 5, 10, 13];
     let fresh = directory.file(&format!("{SCRATCH}-fresh"));
     directory.create_private(&fresh)?;
     let connection = schema::create(&fresh, DatabaseId::random()?)?;
@@ -196,7 +196,7 @@ fn renew_schema(directory: &Directory, database: &Path) -> Result<()> {
         let at = (n as usize - 1) * PAGE;
         match bytes.get_mut(at..at + PAGE) {
             None => bytes.extend_from_slice(page),
-            Some(_) if roots.contains(&n) => {}
+            Some(damaged) if roots.contains(&n) && IS_ROOT.contains(&damaged[0]) => {}
             Some(damaged) => damaged.copy_from_slice(page),
         }
     }
@@ -230,9 +230,6 @@ fn trusted_id(sources: &[Source], held: Option<DatabaseId>) -> Result<Option<Dat
         if rows > most {
             (best, most) = (Some(id), rows);
         }
-    }
-    if let Some(id) = best {
-        register(sources, id)?;
     }
     Ok(best)
 }
