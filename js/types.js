@@ -170,6 +170,9 @@
  * @property {number | null} copyAt when the copy was made from which sessions were restored
  * @property {number} kept stored sessions that were intact in the damaged file
  * @property {number} restored stored sessions that only a copy had; they are as they were then
+ * @property {boolean} complete whether every stored session, pending licence and owed release of the damaged file is known to be there
+ * @property {{ sessions: number, pendingLicenses: number, releases: number }} lost what is known to be gone, at least: a page that cannot be read
+ *   does not say what it had, and then `complete` is false
  *
  * @typedef {object} Launch
  * @property {number} launchId

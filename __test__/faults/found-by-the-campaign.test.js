@@ -391,6 +391,21 @@ describe('a damaged database', () => {
     expect(offline.verdict('title 1').playable).not.toBe('offline');
   });
 
+  test('of which pages cannot be read says how many titles are known to be gone', async () => {
+    await app.open();
+    await app.store(60, { metadata: { note: 'x'.repeat(300) } });
+    await app.quit();
+    const bytes = fs.readFileSync(file(DATABASE));
+    const pages = Array.from({ length: bytes.length / 4_096 }, (_, n) => bytes.subarray(n * 4_096, (n + 1) * 4_096));
+    pages.filter((page) => page[0] === 13 && page.includes('xxxx')).at(-1).fill(0);
+    fs.writeFileSync(file(DATABASE), bytes);
+    const offline = await app.open();
+    const rows = await offline.list();
+    const { recovered = offline.launch.recovered } = app.warnings.splice(0)[0] ?? {};
+    expect(recovered).toMatchObject({ kept: rows.length, complete: false, lost: { sessions: 60 - rows.length, releases: 0 } });
+    expect(rows.length).toBeLessThan(60);
+  });
+
   test.each(['gone', 'empty'])('that is %s, and has no copy, is told', async (how) => {
     await app.open();
     await app.store(2);
@@ -398,6 +413,6 @@ describe('a damaged database', () => {
     if (how === 'gone') fs.rmSync(file(DATABASE));
     else fs.writeFileSync(file(DATABASE), '');
     const offline = await app.open();
-    expect(offline.launch).toMatchObject({ recovered: { copyAt: null, kept: 0, restored: 0 } });
+    expect(offline.launch).toMatchObject({ recovered: { copyAt: null, kept: 0, restored: 0, complete: false } });
   });
 });

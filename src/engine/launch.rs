@@ -108,11 +108,14 @@ impl Engine {
         // The rows that a launch looks at may be damaged too: those of lanes, and what happened before.
         let (report, recovered) = match engine.launch().await {
             Err(Error::CorruptDatabase(_)) => {
-                let recovered = engine.exchange().await?;
-                (engine.launch().await?, recovered)
+                let later = engine.exchange().await?;
+                (engine.launch().await?, later.or(recovered))
             }
             launched => (launched?, recovered),
         };
+        if recovered.is_some() {
+            engine.store.told()?;
+        }
         engine.fill();
         Ok((engine, LaunchReport { recovered, ..report }))
     }

@@ -17,7 +17,10 @@ impl Engine {
         // Whoever asks next hears of damage once more, and this is tried again.
         self.filled.send_replace(Some(again.clone().map_err(unread)));
         match recovered {
-            Some(recovered) => Ok(Some(recovered)),
+            Some(recovered) => {
+                self.store.told()?;
+                Ok(Some(recovered))
+            }
             None => again.map(|()| None),
         }
     }

@@ -61,10 +61,13 @@ pub fn make(directory: &Directory, id: DatabaseId, go_on: impl Fn() -> bool) -> 
     replace(&unfinished, &directory.file(NEWEST))
 }
 
-/// The name under which a damaged database is set aside now.
-pub fn damaged_name() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("{FILE_PREFIX}{DAMAGED}{}.sqlite3", now.as_millis())
+/// The name under which a damaged database is set aside now. No other has it, whatever the clock says.
+pub fn damaged_name(directory: &Directory) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let mut names = (now..).map(|at| format!("{FILE_PREFIX}{DAMAGED}{at}.sqlite3"));
+    let is_free =
+        |name: &String| !["", "-wal"].iter().any(|suffix| directory.file(&format!("{name}{suffix}")).exists());
+    names.find(is_free).expect("there are more numbers than files")
 }
 
 /// Removes what was set aside long before `now`; all of it, and the copies, with `everything`.

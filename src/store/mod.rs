@@ -12,6 +12,7 @@ mod error;
 mod log;
 mod newer;
 mod recovery;
+mod report;
 mod rows;
 mod schema;
 mod sums;
@@ -25,7 +26,7 @@ use std::time::Duration;
 use rusqlite::{Connection, InterruptHandle};
 use tokio::sync::RwLock;
 
-pub use recovery::Recovered;
+pub use report::Recovered;
 pub use rows::Rows;
 pub use tx::{Change, Tx};
 
@@ -200,6 +201,11 @@ impl Store {
         schema::is_sound(&connection)
     }
 
+    /// Somebody was told what was recovered; until then every launch says it.
+    pub fn told(&self) -> Result<()> {
+        report::forget(&self.directory)
+    }
+
     /// Exchanges a damaged database for what is left of it; `None`: nothing is wrong with it. What was committed may change by it, so
     /// everything that was read is to be read again. Blocks for long.
     pub fn recover(&self) -> Result<Option<Recovered>> {
@@ -289,16 +295,20 @@ impl Drop for Store {
 }
 
 fn open_or_recover(directory: &Directory) -> Result<(Connection, DatabaseId, Option<Recovered>)> {
-    let damaged_files = recovery::finish(directory)?;
-    let interrupted = (!damaged_files.is_empty()).then(|| Recovered { damaged_files, ..Recovered::default() });
+    let interrupted = recovery::finish(directory)?.then(Recovered::default);
+    let untold = report::untold(directory).or(interrupted);
     let path = directory.file(DATABASE_FILE);
     let held = directory.read_id();
     let log = directory.file(&format!("{DATABASE_FILE}-wal"));
     let is_blank = is_empty(&path);
     if is_blank && is_empty(&log) && copies::copies(directory).is_empty() {
         // Where an id is, a database was.
+        let lost = held.map(|_| Recovered::default());
+        if let Some(lost) = &lost {
+            report::prepare(directory, lost).and_then(|()| report::confirm(directory))?;
+        }
         let id = recovery::begin(directory)?;
-        return Ok((schema::open(&path, id)?, id, held.map(|_| Recovered::default())));
+        return Ok((schema::open(&path, id)?, id, lost.or(untold)));
     }
     let opened = if is_blank {
         Err(Error::CorruptDatabase("it is not there, and a copy or a log of it is".to_owned()))
@@ -308,7 +318,7 @@ fn open_or_recover(directory: &Directory) -> Result<(Connection, DatabaseId, Opt
         open_known(directory, held)
     };
     match opened {
-        Ok((connection, id)) => Ok((connection, id, interrupted)),
+        Ok((connection, id)) => Ok((connection, id, untold)),
         Err(Error::CorruptDatabase(why)) => {
             tracing::error!(%why, "the database is damaged");
             let (id, recovered) = recovery::recover(directory, held)?;

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
-use serde::Serialize;
 
 use super::directory::{DATABASE_FILE, Directory, replace, sync};
 use super::error::from_io;
 use super::log;
+use super::report::{self, Recovered};
 use super::schema::{self, TABLES};
 use super::sums::{self, DatabaseId};
 use super::{commits, copies};
@@ -21,25 +21,12 @@ use crate::error::Result;
 const UNFINISHED: &str = "offline-sessions.new-0.sqlite3";
 const FINISHED: &str = "offline-sessions.new.sqlite3";
 const SCRATCH: &str = "offline-sessions.scratch.sqlite3";
+const LOG: &str = "-wal";
 
 impl Source {
     fn commits(&self) -> Option<i64> {
         schema::commits(&self.connection)
     }
-}
-
-/// What a recovery regained.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Recovered {
-    /// What was set aside, by name; it stays for 90 days.
-    pub damaged_files: Vec<String>,
-    /// When the copy was made from which sessions were restored, in milliseconds since 1970; null: none was.
-    pub copy_at: Option<i64>,
-    /// Stored sessions that were intact in the damaged file.
-    pub kept: usize,
-    /// Stored sessions that only a copy had; they are as they were then.
-    pub restored: usize,
 }
 
 /// A database file that rows may be taken from.
@@ -52,16 +39,24 @@ struct Source {
 }
 
 /// Puts a finished new database in the place of the damaged one, also after a kill in the middle of that, and removes what an
-/// unfinished recovery left. Gives the names of what was set aside.
-pub fn finish(directory: &Directory) -> Result<Vec<String>> {
+/// unfinished recovery left. Whether there was a finished one.
+pub fn finish(directory: &Directory) -> Result<bool> {
     let new = directory.file(FINISHED);
-    let mut damaged = Vec::new();
-    if new.is_file() {
-        damaged = set_aside(directory)?;
+    let is_there = new.is_file();
+    if is_there {
+        report::confirm(directory)?;
+        let noted = report::untold(directory).and_then(|recovered| recovered.damaged_files.into_iter().next());
+        let name = noted.map_or_else(|| copies::damaged_name(directory), |name| name.trim_end_matches(LOG).to_owned());
+        for (from, to) in to_set_aside(directory, &name) {
+            replace(&directory.file(&from), &directory.file(&to))?;
+        }
+        for suffix in ["", LOG, "-shm"] {
+            directory.remove(&format!("{DATABASE_FILE}{suffix}"))?;
+        }
         replace(&new, &directory.file(DATABASE_FILE))?;
     }
     remove_unfinished(directory)?;
-    Ok(damaged)
+    Ok(is_there)
 }
 
 /// Makes a database where none is. Its id is noted when it is there: an id without a database says that it is lost.
@@ -84,6 +79,7 @@ pub fn recover(directory: &Directory, held: Option<DatabaseId>) -> Result<(Datab
     if recovered.is_err() && directory.file(DATABASE_FILE).exists() {
         // Work goes on with the damaged one, so what was rebuilt is out of date with the next commit.
         remove_unfinished(directory)?;
+        report::forget(directory)?;
     }
     recovered
 }
@@ -102,12 +98,14 @@ fn rebuild(directory: &Directory, held: Option<DatabaseId>) -> Result<(DatabaseI
     sources.sort_by_key(|source| Reverse(source.commits().or(source.copy_at.is_none().then_some(i64::MAX))));
     let unfinished = directory.file(UNFINISHED);
     directory.create_private(&unfinished)?;
-    let mut recovered = Recovered::default();
+    let mut recovered = Recovered { complete: true, ..Recovered::default() };
     {
         let mut new = schema::create(&unfinished, id)?;
         new.pragma_update(None, "foreign_keys", false)?;
         let tx = new.transaction()?;
-        merge(&tx, &sources, &mut recovered)?;
+        merge(&tx, &sources, id, &mut recovered)?;
+        let known_by_keys = tx.query_row(KNOWN_BY_KEYS, [], |row| row.get::<_, u32>(0))?;
+        recovered.lost.sessions = recovered.lost.sessions.max(known_by_keys as usize);
         tx.execute_batch(MEND)?;
         let known =
             sources.iter().filter_map(Source::commits).chain(commits::noted(directory, id)).max().unwrap_or_default()
@@ -119,8 +117,11 @@ fn rebuild(directory: &Directory, held: Option<DatabaseId>) -> Result<(DatabaseI
     drop(sources);
     sync(&unfinished)?;
     directory.write_id(id)?;
+    let damaged = to_set_aside(directory, &copies::damaged_name(directory));
+    recovered.damaged_files = damaged.into_iter().map(|(_, name)| name).collect();
+    report::prepare(directory, &recovered)?;
     replace(&unfinished, &directory.file(FINISHED))?;
-    recovered.damaged_files = finish(directory)?;
+    finish(directory)?;
     tracing::error!(?recovered, "the database was damaged and has been recovered");
     Ok((id, recovered))
 }
@@ -131,14 +132,14 @@ fn remove_unfinished(directory: &Directory) -> Result<()> {
             directory.remove(&name)?;
         }
     }
-    Ok(())
+    report::remove_prepared(directory)
 }
 
 /// The damaged database with its log as SQLite reads it, with all of its log, and without; then the copies. Duplicates of them, so that
 /// reading changes none.
 fn sources(directory: &Directory) -> Result<Vec<Source>> {
     let database = directory.file(DATABASE_FILE);
-    let log = with_suffix(&database, "-wal");
+    let log = with_suffix(&database, LOG);
     let mut sources = Vec::new();
     let mut add = |file: &Path, copy_at, complete, prepare: &dyn Fn(&Path) -> Result<()>| -> Result<()> {
         let scratch = directory.file(&format!("{SCRATCH}{}", sources.len()));
@@ -151,7 +152,7 @@ fn sources(directory: &Directory) -> Result<Vec<Source>> {
     };
     if log.is_file() && database.is_file() {
         add(&database, None, !log::is_damaged(&log)?, &|scratch| {
-            duplicate(directory, &log, &with_suffix(scratch, "-wal"))
+            duplicate(directory, &log, &with_suffix(scratch, LOG))
         })?;
         add(&database, None, false, &|scratch| log::apply(&log, scratch))?;
     }
@@ -258,6 +259,8 @@ fn sample(source: &Source, table: &str) -> i64 {
 struct Found {
     columns: Vec<String>,
     rows: BTreeMap<String, Vec<Value>>,
+    /// The keys of rows that are not intact, as they stand there.
+    damaged: HashSet<String>,
     /// No other rows were there: the table's pages hang together, and none of its rows is damaged, its key among the rest.
     whole: bool,
 }
@@ -280,7 +283,12 @@ fn read(connection: &Connection, table: &str, key: &str, known: &[String]) -> Fo
     };
     let mut found = Found { whole: is_whole(connection, table), ..Found::default() };
     let mut keep = |(name, intact, values): (String, bool, Vec<Value>)| {
-        let is_right = intact && found.rows.insert(name, values).is_none();
+        let is_right = intact && !found.rows.contains_key(&name);
+        if intact {
+            found.rows.insert(name, values);
+        } else {
+            found.damaged.insert(name);
+        }
         found.whole &= is_right;
         is_right
     };
@@ -323,12 +331,17 @@ fn highest_row(connection: &Connection, table: &str) -> i64 {
 
 /// Takes each row from the first source that has it intact. A table that is whole in one source says which rows there are, and what
 /// older ones have was removed since.
-fn merge(new: &Connection, sources: &[Source], recovered: &mut Recovered) -> Result<()> {
+fn merge(new: &Connection, sources: &[Source], id: DatabaseId, recovered: &mut Recovered) -> Result<()> {
     for (table, key) in TABLES.into_iter().filter(|(table, _)| *table != "meta") {
         let known = sums::columns(new, table)?;
-        let mut taken = HashSet::new();
+        let (mut taken, mut damaged) = (HashSet::new(), HashSet::new());
+        let mut is_complete = false;
         for source in sources {
-            let found = read(&source.connection, table, key, &known);
+            let mut found = read(&source.connection, table, key, &known);
+            // Rows of another database are no loss.
+            if source.copy_at.is_none() && sums::carried_id(&source.connection) == Some(id) {
+                damaged.extend(std::mem::take(&mut found.damaged));
+            }
             // What newer code added is left out: this code could not keep its checksums.
             let columns: Vec<&String> = known.iter().filter(|column| found.columns.contains(column)).collect();
             let at = |column: &String| found.columns.iter().position(|other| other == column);
@@ -355,12 +368,25 @@ fn merge(new: &Connection, sources: &[Source], recovered: &mut Recovered) -> Res
             }
             // Else what it lacks may have been removed since the copy was made, or lost by its damage: rather too much than too little.
             if found.whole && source.complete && source.commits().is_some() {
+                is_complete = source.copy_at.is_none();
                 break;
             }
         }
+        let lost = match table {
+            "session" => &mut recovered.lost.sessions,
+            "pending" => &mut recovered.lost.pending_licenses,
+            "debt" => &mut recovered.lost.releases,
+            _ => continue,
+        };
+        *lost = damaged.difference(&taken).count();
+        recovered.complete &= is_complete;
     }
     Ok(())
 }
+
+/// Sessions of which only their keys are left.
+const KNOWN_BY_KEYS: &str =
+    "SELECT count(DISTINCT session) FROM session_key WHERE session NOT IN (SELECT id FROM session)";
 
 /// What makes the rows of several sources one database. Nothing that was proven counts any more: every lane starts a generation.
 const MEND: &str = "
@@ -385,22 +411,11 @@ UPDATE lane SET generation = 1 + max(generation, coalesce((SELECT max(max(coales
     coalesce(checked_generation, 0))) FROM session WHERE session.lane = lane.id), 0));
 ";
 
-/// Renames the damaged database and its log; their names.
-fn set_aside(directory: &Directory) -> Result<Vec<String>> {
-    let name = copies::damaged_name();
-    let database = directory.file(DATABASE_FILE);
-    let mut names = Vec::new();
-    for suffix in ["", "-wal"] {
-        let from = with_suffix(&database, suffix);
-        if from.metadata().is_ok_and(|metadata| metadata.len() > 0) {
-            replace(&from, &with_suffix(&directory.file(&name), suffix))?;
-            names.push(format!("{name}{suffix}"));
-        } else {
-            directory.remove(&format!("{DATABASE_FILE}{suffix}"))?;
-        }
-    }
-    directory.remove(&format!("{DATABASE_FILE}-shm"))?;
-    Ok(names)
+/// What there is of the damaged database and its log, and their names when they are set aside.
+fn to_set_aside(directory: &Directory, name: &str) -> Vec<(String, String)> {
+    let names = ["", LOG].map(|suffix| (format!("{DATABASE_FILE}{suffix}"), format!("{name}{suffix}")));
+    let is_something = |file: &str| directory.file(file).metadata().is_ok_and(|metadata| metadata.len() > 0);
+    names.into_iter().filter(|(from, _)| is_something(from)).collect()
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

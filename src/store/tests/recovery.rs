@@ -144,6 +144,7 @@ fn check(path: &Path, copied: &[Session], later: &[Session], copy_is_good: bool)
         assert!(copied.iter().all(|session| ids.contains(&session.id)), "what a copy has is not lost");
     }
     assert!(lanes.iter().all(|known| known.key == lane().key));
+    store.told().expect("noted");
     store.close();
     let (again, recovered) = open(path);
     assert_eq!((read(&again).map(|found| found.1.len()), recovered), (Ok(found.len()), None), "once is enough");
@@ -256,17 +257,77 @@ async fn a_damaged_row_of_a_lane_is_rebuilt_from_its_sessions() {
 }
 
 #[tokio::test]
-async fn a_recovery_that_a_kill_interrupted_is_ended_by_the_next_open() {
+async fn a_recovery_that_a_kill_interrupted_is_ended_by_the_next_open_and_told_until_somebody_heard_it() {
     let directory = directory();
     let (copied, later) = stored(directory.path()).await;
-    let new = directory.path().join("offline-sessions.new.sqlite3");
-    fs::copy(directory.path().join("offline-sessions.copy-1.sqlite3"), &new).expect("copied");
-    let (store, recovered) = open(directory.path());
-    assert!(!recovered.expect("told").damaged_files.is_empty());
-    let (_, found, _) = read(&store).expect("read");
-    assert_eq!((found.len(), new.exists()), (copied.len(), false));
-    assert!(!later.is_empty());
+    open(directory.path()).0.close();
+    let file = |name: &str| directory.path().join(name);
+    let log = format!("{DATABASE_FILE}-wal");
+    fs::remove_file(file("offline-sessions.copy-1.sqlite3")).expect("there was a copy");
+    damage_rows(directory.path(), "session", "content_id = 'wrong' WHERE id > 30");
+    fs::write(file(&log), "no log").expect("written");
+    let damaged = [DATABASE_FILE, &log].map(|name| fs::read(file(name)).expect("a file"));
+    let (store, told) = open(directory.path());
+    let told = told.expect("told");
+    assert_eq!((told.kept, told.lost.sessions, told.complete), (30, copied.len() + later.len() - 30, false));
     store.close();
+    let finished = [DATABASE_FILE, "offline-sessions.recovered.json"].map(|name| fs::read(file(name)).expect("a file"));
+
+    // How far it had come.
+    for renamed in 0..=2 {
+        fs::write(file("offline-sessions.new.sqlite3"), &finished[0]).expect("written");
+        fs::write(file("offline-sessions.new-0.json"), &finished[1]).expect("written");
+        fs::remove_file(file("offline-sessions.recovered.json")).expect("noted");
+        for (n, (name, aside)) in [DATABASE_FILE, &log].iter().zip(&told.damaged_files).enumerate() {
+            let _ = fs::remove_file(file(name));
+            fs::remove_file(file(aside)).expect("it was set aside");
+            fs::write(file(if n < renamed { aside } else { name }), &damaged[n]).expect("written");
+        }
+        let (store, again) = open(directory.path());
+        assert_eq!(again.as_ref(), Some(&told), "{renamed}");
+        assert_eq!(read(&store).expect("read").1.len(), 30);
+        assert!(told.damaged_files.iter().map(|name| fs::read(file(name)).expect("set aside")).eq(damaged.clone()));
+        store.close();
+    }
+    let (store, again) = open(directory.path());
+    assert_eq!(again, Some(told), "nobody has heard it yet");
+    store.told().expect("noted");
+    store.close();
+    assert_eq!(open(directory.path()).1, None);
+}
+
+#[tokio::test]
+async fn what_was_not_regained_is_told_too() {
+    let cases = [
+        ("budget", "requests = 9", (0, 0, 0), true),
+        ("session", "content_id = 'wrong' WHERE id IN (3, 5)", (2, 0, 0), false),
+        ("pending", "session_id = 'wrong'", (0, 2, 0), false),
+        ("debt", "content_id = 'wrong' WHERE id <= 7", (0, 0, 7), false),
+    ];
+    for (table, set, lost, complete) in cases {
+        let directory = directory();
+        stored(directory.path()).await;
+        let (store, _) = open(directory.path());
+        store.write(|tx| tx.save_budget(1, 1)).await.expect("written");
+        store.close();
+        fs::remove_file(directory.path().join("offline-sessions.copy-1.sqlite3")).expect("there was a copy");
+        damage_rows(directory.path(), table, set);
+        let (store, told) = open(directory.path());
+        let told = told.expect("something was wrong");
+        let found = (told.lost.sessions, told.lost.pending_licenses, told.lost.releases);
+        assert_eq!((found, told.complete), (lost, complete), "{table}");
+        store.close();
+    }
+}
+
+/// Values that a checksum does not bear out, and a version that is none.
+fn damage_rows(path: &Path, table: &str, set: &str) {
+    let file = rusqlite::Connection::open(path.join(DATABASE_FILE)).expect("a database");
+    let name = format!("{table}_updated");
+    let sql = format!("SELECT sql FROM sqlite_schema WHERE name = '{name}'");
+    let trigger: String = file.query_row(&sql, [], |row| row.get(0)).expect("a trigger");
+    let sql = format!("DROP TRIGGER {name}; UPDATE {table} SET {set}; {trigger}; PRAGMA user_version = 0;");
+    file.execute_batch(&sql).expect("damaged");
 }
 
 #[tokio::test]
