@@ -166,7 +166,7 @@
  * @property {Partial<PlatformInfo>} target what was known of it
  *
  * @typedef {object} Recovered
- * @property {string[]} damagedFiles what was set aside in the store's folder, by name; it stays there for 90 days, or until `erase()`
+ * @property {string[]} damagedFiles what was set aside in the store's folder, by name; it stays there for at least 90 days, or until `erase()`
  * @property {number | null} copyAt when the copy was made from which sessions were restored
  * @property {number} kept stored sessions that were intact in the damaged file
  * @property {number} restored stored sessions that only a copy had; they are as they were then

@@ -147,6 +147,7 @@ impl Engine {
         let store = Arc::clone(&self.store);
         let memory = Arc::clone(&self.memory);
         let filled = self.filled.clone();
+        let now = self.clock.now_ms();
         tokio::task::spawn_blocking(move || {
             let read = store.read_all_summaries(|chunk| lock(&memory).fill(chunk));
             match &read {
@@ -155,10 +156,13 @@ impl Engine {
                 Err(error) => tracing::error!(%error, "stored sessions could not be read into memory"),
             }
             filled.send_replace(Some(read.clone()));
-            if read.is_ok()
-                && !store.is_newer()
-                && matches!(store.is_sound(), Ok(false) | Err(Error::CorruptDatabase(_)))
-            {
+            if read.is_err() || store.is_newer() {
+                return;
+            }
+            if let Err(error) = store.remove_old(now) {
+                tracing::debug!(%error, "what was set aside is not removed yet");
+            }
+            if matches!(store.is_sound(), Ok(false) | Err(Error::CorruptDatabase(_))) {
                 lock(&memory).damaged = true;
             }
         });

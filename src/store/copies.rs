@@ -1,7 +1,7 @@
 //! Copies of the database, two generations, and damaged files that were set aside.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
@@ -9,6 +9,7 @@ use rusqlite::backup::{Backup, StepResult};
 use super::directory::{DATABASE_FILE, Directory, FILE_PREFIX, replace, sync};
 use super::schema;
 use super::sums::DatabaseId;
+use crate::clock::Millis;
 use crate::error::{Error, Result};
 
 const NEWEST: &str = "offline-sessions.copy-1.sqlite3";
@@ -16,7 +17,7 @@ const OLDER: &str = "offline-sessions.copy-2.sqlite3";
 const UNFINISHED: &str = "offline-sessions.copy-0.sqlite3";
 const DAMAGED: &str = "damaged-";
 /// What was set aside may be somebody's only trace of a title; after this long nobody asks any more.
-const KEEP_DAMAGED: Duration = Duration::from_secs(90 * 86_400);
+pub const KEEP_DAMAGED_MS: Millis = 90 * 86_400_000;
 const PAGES_AT_A_TIME: i32 = 1_000;
 
 /// The copies that are there, newest first.
@@ -70,15 +71,23 @@ pub fn damaged_name(directory: &Directory) -> String {
     names.find(is_free).expect("there are more numbers than files")
 }
 
-/// Removes what was set aside long before `now`; all of it, and the copies, with `everything`.
-pub fn remove(directory: &Directory, now: Duration, everything: bool) -> Result<()> {
+/// Removes what was set aside at a time of which `is_meant`.
+pub fn remove_damaged(directory: &Directory, is_meant: impl Fn(Millis) -> Result<bool>) -> Result<()> {
     for name in directory.own_files()? {
-        let rest = name.trim_start_matches(FILE_PREFIX);
-        let set_aside = rest.strip_prefix(DAMAGED).and_then(|rest| rest.split('.').next()?.parse().ok());
-        let is_old = set_aside.is_some_and(|at| now.saturating_sub(Duration::from_millis(at)) > KEEP_DAMAGED);
-        if is_old || (everything && (set_aside.is_some() || rest.starts_with("copy-"))) {
+        let stamp = name.trim_start_matches(FILE_PREFIX).strip_prefix(DAMAGED).and_then(|rest| rest.split('.').next());
+        if let Some(at) = stamp.and_then(|stamp| stamp.parse().ok())
+            && is_meant(at)?
+        {
             directory.remove(&name)?;
         }
+    }
+    Ok(())
+}
+
+/// Removes the copies, and one that is unfinished.
+pub fn remove_copies(directory: &Directory) -> Result<()> {
+    for name in directory.own_files()?.iter().filter(|name| name.trim_start_matches(FILE_PREFIX).starts_with("copy-")) {
+        directory.remove(name)?;
     }
     Ok(())
 }

@@ -30,6 +30,7 @@ pub use report::Recovered;
 pub use rows::Rows;
 pub use tx::{Change, Tx};
 
+use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::model::SessionSummary;
 use directory::{DATABASE_FILE, Directory, Place};
@@ -172,7 +173,8 @@ impl Store {
         if hold(&self.reader).is_none() {
             return Err(self.no_database());
         }
-        copies::remove(&self.directory, Duration::ZERO, true)?;
+        copies::remove_damaged(&self.directory, |_| Ok(true))?;
+        copies::remove_copies(&self.directory)?;
         schema::empty_wal(&self.directory.file(DATABASE_FILE))
     }
 
@@ -190,15 +192,22 @@ impl Store {
         made.map(|()| true)
     }
 
-    /// Looks at everything, and removes what was set aside long ago. Blocks for long.
+    /// Looks at everything. Blocks for long.
     pub fn is_sound(&self) -> Result<bool> {
         let _reading = hold(&self.reading_all);
+        schema::is_sound(&self.own_reader()?)
+    }
+
+    /// Removes what was set aside long ago. Clocks are wrong at times, when a file is set aside as well as later: the launch that first
+    /// found it old has to be as old itself.
+    pub fn remove_old(&self, now: Millis) -> Result<()> {
+        const KEEP: Millis = copies::KEEP_DAMAGED_MS;
+        let _reading = hold(&self.reading_all);
         let connection = self.own_reader()?;
-        // A clock that is years ahead once deletes nothing: two launches have to agree.
-        let before = Rows::new(&connection).launches(2)?.get(1).map_or(0, |launch| launch.at_ms);
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        copies::remove(&self.directory, now.min(Duration::from_millis(u64::try_from(before).unwrap_or(0))), false)?;
-        schema::is_sound(&connection)
+        copies::remove_damaged(&self.directory, |at| {
+            let found_old = Rows::new(&connection).first_launch_after(at.saturating_add(KEEP))?;
+            Ok(found_old.is_some_and(|found_old| now.saturating_sub(found_old) > KEEP))
+        })
     }
 
     /// Somebody was told what was recovered; until then every launch says it.

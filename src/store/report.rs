@@ -16,7 +16,7 @@ const NOTED: &str = "offline-sessions.recovered.json";
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Recovered {
-    /// What was set aside, by name; it stays for 90 days.
+    /// What was set aside, by name; it stays for at least 90 days.
     pub damaged_files: Vec<String>,
     /// When the copy was made from which sessions were restored, in milliseconds since 1970; null: none was.
     pub copy_at: Option<i64>,

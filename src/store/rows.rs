@@ -5,6 +5,7 @@ use std::collections::{HashSet, VecDeque};
 use rusqlite::{Connection, OptionalExtension, Params, Row, named_params, params};
 
 use super::codec::{Sql, damaged, json, optional_json, optional_word, proof, word};
+use crate::clock::Millis;
 use crate::error::Result;
 use crate::model::{
     Debt, DebtId, Evidence, Generation, KeyId, Lane, LaneId, LaneKey, Launch, LaunchId, Pending, PendingSummary, RowId,
@@ -255,6 +256,12 @@ impl<'c> Rows<'c> {
         let sql = "SELECT * FROM launch_row ORDER BY id DESC LIMIT ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
         Ok(statement.query_map([limit], launch)?.collect::<Sql<_>>()?)
+    }
+
+    /// When the first launch was that came later than `at_ms`.
+    pub fn first_launch_after(&self, at_ms: Millis) -> Result<Option<Millis>> {
+        let sql = "SELECT min(at_ms) FROM launch_row WHERE at_ms > ?1 AND intact";
+        Ok(self.connection.prepare_cached(sql)?.query_row([at_ms], |row| row.get(0))?)
     }
 
     /// The launch before `id`.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::fixtures::{contents, directory, open, put, stored_lane};
 use crate::error::Error;
+use crate::model::Snapshot;
 use crate::store::Store;
 use crate::store::directory::DATABASE_FILE;
 
@@ -262,4 +263,47 @@ fn a_path_that_is_no_directory_is_a_coded_error() {
         let code = refusal(&path).map(|error| error.code());
         assert!(matches!(code, Some("ERR_READ_ONLY" | "ERR_STORAGE")), "{code:?}");
     }
+}
+
+#[tokio::test]
+async fn what_was_set_aside_stays_for_90_days_whatever_the_clock_says() {
+    const DAY: i64 = 86_400_000;
+    let now = 20_000 * DAY;
+    let platform = serde_json::json!({ "app": "1", "electron": "2", "chromium": "3", "cdms": [] });
+    let platform: Snapshot = serde_json::from_value(platform).expect("a snapshot");
+    // When it was set aside, launches since, and whether it is removed.
+    let cases = [
+        (now, vec![now + DAY, now + 89 * DAY], now + 90 * DAY, false),
+        (now, vec![now + 91 * DAY], now + 91 * DAY, false),
+        (now, vec![now + 91 * DAY], now + 182 * DAY, true),
+        // Set aside in 1970, for all its clock knew.
+        (5, vec![now, now + DAY], now + DAY, false),
+        (5, vec![now, now + DAY], now + 91 * DAY, true),
+        // A clock that is years ahead once.
+        (now, vec![now + DAY, now + 3_000 * DAY], now + 3_000 * DAY, false),
+        (now, vec![now + DAY, now + 3_000 * DAY], now + 2 * DAY, false),
+    ];
+    for (case, (at, launches, now, is_removed)) in cases.into_iter().enumerate() {
+        let directory = directory();
+        let store = open(directory.path()).expect("a store");
+        let damaged = directory.path().join(format!("offline-sessions.damaged-{at}.sqlite3-wal"));
+        fs::write(&damaged, "damaged once").expect("written");
+        for at in launches {
+            let platform = platform.clone();
+            store.write(move |tx| tx.insert_launch(at, &platform, &[])).await.expect("written");
+        }
+        store.remove_old(now).expect("looked at");
+        assert_eq!(damaged.exists(), !is_removed, "case {case}");
+    }
+}
+
+#[test]
+fn what_is_set_aside_takes_nothing_elses_place() {
+    let directory = directory();
+    for _ in 0..5 {
+        fs::write(directory.path().join(DATABASE_FILE), "Dear diary").expect("written");
+        set_aside(directory.path());
+    }
+    let names = everything(directory.path()).into_iter().map(|file| file.0);
+    assert_eq!(names.filter(|name| name.contains("damaged")).count(), 5);
 }
