@@ -1,6 +1,6 @@
 'use strict';
 
-const { readdirSync, readFileSync } = require('node:fs');
+const { readdirSync, readFileSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { useApp, keyId, titles, never, next } = require('../helpers/offline-app.js');
 const { LANE } = require('../helpers/store.js');
@@ -68,4 +68,22 @@ test.each([[{ account: 1 }, 'account'], [{ account: '' }, 'account'], [{ acount:
   await app.store(1);
   await expect(app.offline.erase(/** @type {any} */ (options))).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT', field });
   expect(await app.offline.list()).toHaveLength(1);
+});
+
+test('a damaged database is erased, too, with the pages that hang on nothing any more', async () => {
+  await app.open();
+  await app.store(60, { metadata: { note: 'x'.repeat(600) } });
+  await app.quit();
+  const file = path.join(app.directory, 'offline-sessions.sqlite3');
+  const bytes = readFileSync(file);
+  const [size, inner, leaf] = [4_096, 5, 13];
+  const pages = Array.from({ length: bytes.length / size }, (_, n) => bytes.subarray(n * size, (n + 1) * size));
+  const isSessions = (/** @type {Buffer} */ page) => page[0] === leaf && page.includes('title ');
+  const root = /** @type {Buffer} */ (pages.find((page) => page[0] === inner && isSessions(pages[page.readUInt32BE(8) - 1])));
+  root.writeUInt16BE(root.readUInt16BE(3) - 1, 3);
+  writeFileSync(file, bytes);
+  const offline = await app.open({ driver: null });
+  await offline.erase();
+  expect([readable(titles(60)), await offline.list()]).toEqual([[], []]);
+  app.warnings.splice(0);
 });

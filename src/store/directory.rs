@@ -73,6 +73,17 @@ impl Directory {
         }
     }
 
+    /// The database `id` as it is now, and the lock that is held.
+    pub fn place(&self, id: DatabaseId) -> Place {
+        let held = hold(&self.lock).as_ref().and_then(|lock| lock.metadata().ok());
+        Place {
+            database: Kept::of(self.file(DATABASE_FILE)),
+            lock: Kept { path: self.file(LOCK_FILE), identity: held.as_ref().and_then(identity) },
+            log: Kept::of(self.file(&format!("{DATABASE_FILE}-wal"))),
+            commits: Note::open(self, id),
+        }
+    }
+
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
@@ -95,47 +106,55 @@ pub fn sync(path: &Path) -> Result<()> {
     file.sync_all().map_err(|error| from_io(&error))
 }
 
-/// The database file that was there when it was opened, and what is noted beside it. SQLite goes on writing into a file that was removed
-/// since.
+/// What was there when it was opened. SQLite goes on writing into a file that was removed since, and whoever removes a lock lets another
+/// process in.
 pub struct Place {
-    path: PathBuf,
-    identity: Option<(u64, u64)>,
-    log: PathBuf,
-    log_identity: Option<(u64, u64)>,
+    database: Kept,
+    lock: Kept,
+    log: Kept,
     pub commits: Note,
 }
 
 impl Place {
-    pub fn of(directory: &Directory, id: DatabaseId) -> Self {
-        let path = directory.file(DATABASE_FILE);
-        let log = directory.file(&format!("{DATABASE_FILE}-wal"));
-        Self { identity: identity(&path), path, log_identity: identity(&log), log, commits: Note::open(directory, id) }
+    /// Fails when what stands there is not those files any more.
+    pub fn is_kept(&self) -> Result<()> {
+        if self.database.is_there() && self.lock.is_there() {
+            Ok(())
+        } else {
+            Err(Error::Storage("its file, or its lock, was removed".to_owned()))
+        }
     }
 
     /// Whether the log that SQLite writes into is the one that the next process will read.
     pub fn has_log(&self) -> bool {
-        identity(&self.log) == self.log_identity
+        self.log.is_there()
+    }
+}
+
+struct Kept {
+    path: PathBuf,
+    identity: Option<(u64, u64)>,
+}
+
+impl Kept {
+    fn of(path: PathBuf) -> Self {
+        Self { identity: path.metadata().ok().as_ref().and_then(identity), path }
     }
 
-    /// Fails when what stands there is not that file any more.
-    pub fn is_kept(&self) -> Result<()> {
-        if identity(&self.path) == self.identity {
-            Ok(())
-        } else {
-            Err(Error::Storage("its file was removed".to_owned()))
-        }
+    fn is_there(&self) -> bool {
+        self.path.metadata().ok().as_ref().and_then(identity) == self.identity
     }
 }
 
 #[cfg(unix)]
-fn identity(path: &Path) -> Option<(u64, u64)> {
+fn identity(metadata: &fs::Metadata) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
-    path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
+    Some((metadata.dev(), metadata.ino()))
 }
 
 /// Windows removes no file that is open.
 #[cfg(not(unix))]
-fn identity(_path: &Path) -> Option<(u64, u64)> {
+fn identity(_metadata: &fs::Metadata) -> Option<(u64, u64)> {
     None
 }
 

@@ -33,7 +33,7 @@ pub use tx::{Change, Tx};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::model::SessionSummary;
-use directory::{DATABASE_FILE, Directory, Place};
+use directory::{DATABASE_FILE, Directory};
 use sums::DatabaseId;
 use writer::Writer;
 
@@ -89,7 +89,7 @@ impl Store {
         let uncopied = Arc::new(AtomicBool::new(false));
         let told = tell_and_note(&observer, &uncopied);
         let store = Self {
-            writer: Writer::start(connection, Place::of(&directory, id), told)?,
+            writer: Writer::start(connection, directory.place(id), told)?,
             exchange: RwLock::new(()),
             closed: AtomicBool::new(false),
             reader: Mutex::new(Some(schema::connect_reader(&path, id)?)),
@@ -232,6 +232,7 @@ impl Store {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::Closed);
         }
+        self.directory.place(*hold(&self.id)).is_kept()?;
         (*reader, *quick_reader) = (None, None);
         self.writer.abandon();
         let held = *hold(&self.id);
@@ -252,11 +253,7 @@ impl Store {
         let path = self.directory.file(DATABASE_FILE);
         let connection = schema::open(&path, id)?;
         let readers = (schema::connect_reader(&path, id)?, schema::connect_reader(&path, id)?);
-        self.writer.restart(
-            connection,
-            Place::of(&self.directory, id),
-            tell_and_note(&self.observer, &self.uncopied),
-        )?;
+        self.writer.restart(connection, self.directory.place(id), tell_and_note(&self.observer, &self.uncopied))?;
         Ok((Some(readers.0), Some(readers.1)))
     }
 

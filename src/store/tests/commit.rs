@@ -227,3 +227,9 @@ async fn close_is_idempotent_and_nothing_works_after_it() {
     store.close();
     assert_eq!(contents(&again), ["film"], "closing once more takes nothing from the next");
 }
+
+#[test]
+fn a_full_disk_is_called_that_where_sqlite_has_another_word_for_it() {
+    let failure = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_SHMSIZE);
+    assert_eq!(Error::from(rusqlite::Error::SqliteFailure(failure, None)), Error::DiskFull);
+}

@@ -71,6 +71,23 @@ async fn a_second_open_fails_with_the_holders_pid_until_the_first_is_closed() {
     assert_eq!(contents(&second), ["film"]);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_holder_whose_lock_was_removed_writes_no_more_whoever_opened_since_does() {
+    let directory = directory();
+    let first = open(directory.path()).expect("a store");
+    let lane = stored_lane(&first).await;
+    fs::remove_file(directory.path().join("offline-sessions.lock")).expect("there was a lock");
+    let second = open(directory.path()).expect("nothing keeps it out");
+    put(&second, lane, "film").await.expect("written");
+    assert_eq!(put(&first, lane, "another").await.map_err(|error| error.code()), Err("ERR_STORAGE"));
+    assert_eq!(contents(&second), ["film"]);
+    let file = rusqlite::Connection::open(directory.path().join(DATABASE_FILE)).expect("a database");
+    file.execute_batch("DROP TRIGGER session_updated; UPDATE session SET content_id = 'wrong'").expect("damaged");
+    let recovered = tokio::task::spawn_blocking(move || first.recover()).await.expect("no panic");
+    assert_eq!(recovered.map_err(|error| error.code()), Err("ERR_STORAGE"), "nor does it exchange the database");
+}
+
 #[test]
 fn an_open_that_waits_succeeds_when_the_holder_leaves() {
     let directory = directory();

@@ -171,7 +171,7 @@ async fn a_lane_with_every_field_set_is_read_as_it_was_saved() {
     assert_eq!(store.read(|rows| rows.lane_by_key(&key)).expect("read"), Some(full.clone()));
     assert_eq!(store.read(|rows| rows.lanes()).expect("read"), vec![full]);
     let twice = store.write(|tx| tx.insert_lane(&lane())).await;
-    assert_eq!(twice.map_err(|error| error.code()), Err("ERR_STORAGE"), "one lane per key");
+    assert_eq!(twice.map_err(|error| error.code()), Err("ERR_CORRUPT_DATABASE"), "one lane per key");
 }
 
 #[tokio::test]
