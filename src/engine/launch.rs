@@ -114,7 +114,7 @@ impl Engine {
             launched => (launched?, recovered),
         };
         if recovered.is_some() {
-            engine.store.told()?;
+            engine.store.told();
         }
         engine.fill();
         Ok((engine, LaunchReport { recovered, ..report }))

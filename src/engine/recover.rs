@@ -18,7 +18,7 @@ impl Engine {
         self.filled.send_replace(Some(again.clone().map_err(unread)));
         match recovered {
             Some(recovered) => {
-                self.store.told()?;
+                self.store.told();
                 Ok(Some(recovered))
             }
             None => again.map(|()| None),

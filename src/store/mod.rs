@@ -211,8 +211,10 @@ impl Store {
     }
 
     /// Somebody was told what was recovered; until then every launch says it.
-    pub fn told(&self) -> Result<()> {
-        report::forget(&self.directory)
+    pub fn told(&self) {
+        if let Err(error) = report::forget(&self.directory) {
+            tracing::warn!(%error, "a recovery will be told once more");
+        }
     }
 
     /// Exchanges a damaged database for what is left of it; `None`: nothing is wrong with it. What was committed may change by it, so

@@ -144,7 +144,7 @@ fn check(path: &Path, copied: &[Session], later: &[Session], copy_is_good: bool)
         assert!(copied.iter().all(|session| ids.contains(&session.id)), "what a copy has is not lost");
     }
     assert!(lanes.iter().all(|known| known.key == lane().key));
-    store.told().expect("noted");
+    store.told();
     store.close();
     let (again, recovered) = open(path);
     assert_eq!((read(&again).map(|found| found.1.len()), recovered), (Ok(found.len()), None), "once is enough");
@@ -291,7 +291,7 @@ async fn a_recovery_that_a_kill_interrupted_is_ended_by_the_next_open_and_told_u
     }
     let (store, again) = open(directory.path());
     assert_eq!(again, Some(told), "nobody has heard it yet");
-    store.told().expect("noted");
+    store.told();
     store.close();
     assert_eq!(open(directory.path()).1, None);
 }
