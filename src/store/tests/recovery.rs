@@ -351,14 +351,22 @@ async fn a_bit_that_flips_in_the_log_of_a_killed_process_costs_no_commit_behind_
 }
 
 #[tokio::test]
-async fn a_log_that_has_all_of_its_database_brings_everything_back() {
-    let directory = directory();
-    let (copied, later) = stored_since_open(directory.path()).await;
-    fs::remove_file(directory.path().join("offline-sessions.copy-1.sqlite3")).expect("there was a copy");
-    fs::write(directory.path().join(DATABASE_FILE), "").expect("emptied");
-    let (store, recovered) = open(directory.path());
-    assert_eq!(recovered.expect("told").kept, copied.len() + later.len());
-    store.close();
+async fn a_log_that_has_all_of_its_database_brings_everything_back_its_damaged_schema_or_not() {
+    for flip in [0, 1] {
+        let directory = directory();
+        let (copied, later) = stored_since_open(directory.path()).await;
+        fs::remove_file(directory.path().join("offline-sessions.copy-1.sqlite3")).expect("there was a copy");
+        fs::write(directory.path().join(DATABASE_FILE), "").expect("emptied");
+        let log = directory.path().join(format!("{DATABASE_FILE}-wal"));
+        let mut bytes = fs::read(&log).expect("a log");
+        let schema = b"CREATE TABLE session";
+        let places: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(schema)).collect();
+        places.iter().for_each(|at| bytes[*at] ^= flip);
+        fs::write(&log, bytes).expect("written");
+        let (store, recovered) = open(directory.path());
+        assert_eq!(recovered.expect("told").kept, copied.len() + later.len(), "{places:?}");
+        store.close();
+    }
 }
 
 #[tokio::test]
