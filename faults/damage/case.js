@@ -14,7 +14,7 @@ const { Random } = require('../random');
 const { serveCases } = require('../workers');
 const { damage } = require('./damages');
 const { profileOf, rowOf } = require('./facts');
-const { COMMITS, DATABASE, ELECTRON } = require('./template');
+const { ELECTRON } = require('./template');
 
 /**
  * @typedef {import('./facts').Truth} Truth
@@ -38,8 +38,6 @@ class Case {
   #truth;
   #damages;
   #profile;
-  /** Whoever was told of a recovery may be dead. */
-  #killed = false;
   /** @type {OfflineSessions} */
   #offline = /** @type {any} */ (null);
 
@@ -87,7 +85,6 @@ class Case {
     await sleep(ms);
     process.kill();
     await process.ended;
-    this.#killed = true;
   }
 
   /** @param {Uint8Array} message */
@@ -126,7 +123,7 @@ class Case {
       const { name, facts } = rowOf(row);
       if (!acknowledged.has(facts)) this.#wrong(`${name} was never acknowledged as ${facts}`);
       else if (row.state !== 'active' || row.suspect || latest.has(facts)) continue;
-      else if (this.told.length === 0 && this.#mayBeRolledBack) this.findings.push({ figure: 'rolledBackUntold', what: `${name} is as it was once` });
+      else if (this.told.length === 0 && this.#logIsDamaged) this.findings.push({ figure: 'rolledBackUntold', what: `${name} is as it was once` });
       else this.#wrong(`${name} is trusted as it was once: ${facts}`);
     }
   }
@@ -145,21 +142,21 @@ class Case {
     for (const name of wanted) {
       if (names.has(name)) continue;
       if (inCopies.includes(name)) this.findings.push({ figure: 'rowsLostThatWereInACopy', what: name });
-      else if (this.told.length > 0 || this.#killed) this.findings.push({ figure: 'rowsLostAndTold', what: name });
-      else if (this.#mayBeRolledBack) this.findings.push({ figure: 'rolledBackUntold', what: `${name} is missing` });
+      else if (this.told.length > 0) this.findings.push({ figure: 'rowsLostAndTold', what: name });
+      else if (this.#logIsDamaged) this.findings.push({ figure: 'rolledBackUntold', what: `${name} is missing` });
       else this.#wrong(`${name} is missing, and nobody said so`);
     }
     for (const name of names) {
       if (wanted.has(name)) continue;
-      if (this.told.length > 0 || this.#killed) this.findings.push({ figure: 'rowsBackFromACopy', what: name });
-      else if (this.#mayBeRolledBack) this.findings.push({ figure: 'rolledBackUntold', what: `${name} is back` });
+      if (this.told.length > 0) this.findings.push({ figure: 'rowsBackFromACopy', what: name });
+      else if (this.#logIsDamaged) this.findings.push({ figure: 'rolledBackUntold', what: `${name} is back` });
       else this.#wrong(`${name} is back, and nobody said so`);
     }
   }
 
-  /** A log that is cut off is like one that was never longer, where nothing says how many commits there were. */
-  get #mayBeRolledBack() {
-    return [`${DATABASE}-wal`, COMMITS].every((name) => this.#damages.some(({ file }) => file === name));
+  /** What a log had after the last copy is nowhere else: one that is cut off is like one that was never longer. */
+  get #logIsDamaged() {
+    return this.#damages.some(({ file }) => file.endsWith('-wal'));
   }
 
   #judgeVerdicts() {

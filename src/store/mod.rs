@@ -45,6 +45,8 @@ pub struct Store {
     /// Held for reading by every write under way, for writing while the database is exchanged.
     exchange: RwLock<()>,
     closed: AtomicBool,
+    /// What was recovered was told, and is still noted.
+    told: AtomicBool,
     /// `None` once closed, and while there is no database that could be read. Writing never waits for it: WAL readers and the writer do not block each other.
     reader: Mutex<Option<Connection>>,
     /// For single rows that the main thread waits for: no long read is ever in its way.
@@ -92,6 +94,7 @@ impl Store {
             writer: Writer::start(connection, directory.place(id), told)?,
             exchange: RwLock::new(()),
             closed: AtomicBool::new(false),
+            told: AtomicBool::new(false),
             reader: Mutex::new(Some(schema::connect_reader(&path, id)?)),
             quick_reader: Mutex::new(Some(schema::connect_reader(&path, id)?)),
             reading_all: Mutex::new(()),
@@ -115,6 +118,7 @@ impl Store {
         &self,
         job: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.forget_told();
         match &self.refused {
             Some(refused) => Err(refused.error.clone()),
             None => self.write_of_launch(job).await,
@@ -210,9 +214,16 @@ impl Store {
         })
     }
 
-    /// Somebody was told what was recovered; until then every launch says it.
+    /// What was recovered is on its way to the app. Until there is another call, which only somebody makes who heard it, every launch
+    /// says it.
     pub fn told(&self) {
-        if let Err(error) = report::forget(&self.directory) {
+        self.told.store(true, Ordering::Release);
+    }
+
+    fn forget_told(&self) {
+        if self.told.swap(false, Ordering::AcqRel)
+            && let Err(error) = report::forget(&self.directory)
+        {
             tracing::warn!(%error, "a recovery will be told once more");
         }
     }
@@ -270,6 +281,7 @@ impl Store {
         }
         drop(hold(&self.reading_all));
         self.writer.close();
+        self.forget_told();
         self.directory.unlock();
         if let Some(refused) = &self.refused {
             self.directory.remove_all();
