@@ -74,10 +74,11 @@ function moreOf(figures, { done, losses }) {
 /** @param {Record<string, any>} results @param {import('./options').Options} options @param {number} ms */
 function summary({ kills, damaged, disk, fuzz, firefox }, { seed }, ms) {
   const { processCrashes: killCrashes, ...ofKills } = kills;
-  const { processCrashes: damageCrashes, wrongOfflineVerdicts: wrongAfterDamage, ...ofDamage } = damaged;
+  const { processCrashes: damageCrashes, wrongOfflineVerdicts: wrongAfterDamage, licencesPaidTwice: twiceAfterDamage, ...ofDamage } = damaged;
   return {
     ...ofKills,
     wrongOfflineVerdicts: ofKills.wrongOfflineVerdicts + wrongAfterDamage,
+    licencesPaidTwice: ofKills.licencesPaidTwice + twiceAfterDamage,
     ...ofDamage,
     processCrashes: killCrashes + damageCrashes,
     fullDisk: disk,

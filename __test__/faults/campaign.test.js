@@ -16,6 +16,7 @@ test('what it has measured is on one last line, under the names that are agreed'
   expect(JSON.parse(stdout.trimEnd().split('\n').at(-1))).toMatchObject({
     kills: 3, killsMidLicence: figure, recordsLost: figure, licencesPaidTwice: figure, answersLostInFlight: figure, wrongOfflineVerdicts: figure,
     damagedDatabases: 3, processCrashes: figure, notRecovered: figure, silentlyWrongRows: figure, rowsLostThatWereInACopy: figure,
+    rowsLostThatStoodWhole: figure, setAsideChanged: figure, licencesOfLostRows: figure,
     fullDisk: { acknowledgedLost: figure }, fuzzInputs: figure, fuzzCrashes: figure, firefox: { kills: 0 }, seed: 5,
   });
 }, 60_000);

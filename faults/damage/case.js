@@ -13,14 +13,15 @@ const { LANE } = require('../app/profile');
 const { Random } = require('../random');
 const { serveCases } = require('../workers');
 const { damage } = require('./damages');
-const { profileOf, rowOf } = require('./facts');
+const { profileOf } = require('./facts');
+const { holds, read } = require('./held');
+const { Judge } = require('./judge');
 const { ELECTRON } = require('./template');
 
 /**
- * @typedef {import('./facts').Truth} Truth
  * @typedef {import('../..').StoredSession} StoredSession
+ * @typedef {import('../app/profile').Profile} Profile
  * @typedef {{ seed: number, template: string, other: string }} Which
- * @typedef {{ figure: string, what: string }} Finding
  */
 
 const POLICY = { ...UNPACED, backoffBaseMs: 1, backoffMaxMs: 20, strikeSpacingMs: 1 };
@@ -30,54 +31,54 @@ const TRIES = 3;
 
 /** One damaged store: what it says of itself, and whether it gets well. */
 class Case {
-  /** @type {Finding[]} */
-  findings = [];
-  /** What the addon said of the damage. @type {any[]} */
-  told = [];
   #store;
-  #truth;
-  #damages;
   #profile;
+  #judge;
   /** @type {OfflineSessions} */
   #offline = /** @type {any} */ (null);
 
-  /** @param {string} store @param {Truth} truth @param {{ file: string, how: string }[]} damages */
-  constructor(store, truth, damages) {
+  /** @param {string} store @param {Profile} profile @param {Judge} judge */
+  constructor(store, profile, judge) {
     this.#store = store;
-    this.#truth = truth;
-    this.#damages = damages;
-    this.#profile = profileOf(truth);
+    this.#profile = profile;
+    this.#judge = judge;
   }
 
-  /** @param {number | null} killAfterMs a launch before this one is killed in the middle of its recovery */
-  async run(killAfterMs) {
-    if (killAfterMs !== null) await this.#openAndKill(killAfterMs);
+  /** @param {Random} random */
+  async run(random) {
+    if (random.chance(0.1)) await this.#openAndKill(random.int(0, 25));
     await this.#open();
-    this.#judgeRows(await this.#call('list'));
+    if (random.chance(0.3)) await this.#changeAtOnce(random);
+    this.#judge.rows(await this.#call('list'));
     this.#judgeVerdicts();
-    for (const { keyIds } of [...this.#profile.catalogue.values()].flat().slice(0, 3)) this.#judgeRows(await this.#call('find', { keyIds }));
+    for (const { keyIds } of [...this.#profile.catalogue.values()].flat().slice(0, 3)) this.#judge.rows(await this.#call('find', { keyIds }));
     await this.#call('history');
     await this.#settle();
     const rows = await this.#call('list');
-    this.#judgeRows(rows);
-    this.#judgeMissing(rows);
+    this.#judge.rows(rows);
+    this.#judge.missing(rows, holds(this.#store));
     this.#judgeVerdicts();
     await this.#repair();
     await this.#offline.close();
     await this.#open();
     await this.#expectWell();
     await this.#offline.close();
+    this.#judge.left(holds(this.#store));
   }
 
   async #open() {
+    const before = filesOf(this.#store);
     this.#offline = await OfflineSessions.open({
       directory: this.#store, platform: { ...PLATFORM, electron: ELECTRON }, policy: POLICY, acquireLicense: async ({ message }) => this.#answer(message),
     });
-    this.#offline.on('warning', (warning) => this.told.push(/** @type {any} */ (warning).recovered ?? warning));
-    if (this.#offline.launch.recovered) this.told.push(this.#offline.launch.recovered);
+    this.#offline.on('warning', (warning) => this.#judge.heard(warning));
+    const { recovered } = this.#offline.launch;
+    if (!recovered) return;
+    this.#judge.told.push(recovered);
+    this.#judge.setAside(before, filesOf(this.#store), recovered.damagedFiles);
   }
 
-  /** @param {number} ms */
+  /** Whatever it heard, it heard for nobody: the next launch has to tell. @param {number} ms */
   async #openAndKill(ms) {
     const process = new AppProcess({});
     await process.ready;
@@ -87,10 +88,22 @@ class Case {
     await process.ended;
   }
 
+  /** What an app does at launch, before the store has looked at itself in the background. @param {Random} random */
+  async #changeAtOnce(random) {
+    const { contentId, sessionIds: [sessionId], ...entry } = random.pick(this.#entries());
+    if (random.chance(0.5)) {
+      this.#judge.put(await this.#call('put', { ...LANE, ...entry, contentId, sessionId }));
+    } else {
+      this.#profile.catalogue.delete(contentId);
+      await this.#call('removeContent', contentId);
+      this.#judge.removed(contentId);
+    }
+  }
+
   /** @param {Uint8Array} message */
   #answer(message) {
     const [keyId] = parseLicenseRequest(message);
-    if (this.#profile.licenceFor(keyId)) this.findings.push({ figure: 'paidAgain', what: `a licence for ${keyId}` });
+    this.#judge.licence(keyId);
     return license({ [keyId]: keyId });
   }
 
@@ -115,54 +128,10 @@ class Case {
     }
   }
 
-  /** @param {StoredSession[]} rows */
-  #judgeRows(rows) {
-    const acknowledged = new Set(this.#truth.acknowledged);
-    const latest = new Set(this.#truth.rows.map(({ facts }) => facts));
-    for (const row of rows) {
-      const { name, facts } = rowOf(row);
-      if (!acknowledged.has(facts)) this.#wrong(`${name} was never acknowledged as ${facts}`);
-      else if (row.state !== 'active' || row.suspect || latest.has(facts)) continue;
-      else if (this.told.length === 0 && this.#logIsDamaged) this.findings.push({ figure: 'rolledBackUntold', what: `${name} is as it was once` });
-      else this.#wrong(`${name} is trusted as it was once: ${facts}`);
-    }
-  }
-
-  /** @param {string} what */
-  #wrong(what) {
-    this.findings.push({ figure: 'silentlyWrongRows', what });
-  }
-
-  /** What is on record no longer, or again. @param {StoredSession[]} rows */
-  #judgeMissing(rows) {
-    const names = new Set(rows.map((row) => rowOf(row).name));
-    const wanted = new Set(this.#truth.rows.map(({ name }) => name));
-    const touched = new Set(this.#damages.map(({ file }) => file));
-    const inCopies = Object.entries(this.#truth.copies).filter(([file]) => !touched.has(file)).flatMap(([, copied]) => copied.map(({ name }) => name));
-    for (const name of wanted) {
-      if (names.has(name)) continue;
-      if (inCopies.includes(name)) this.findings.push({ figure: 'rowsLostThatWereInACopy', what: name });
-      else if (this.told.length > 0) this.findings.push({ figure: 'rowsLostAndTold', what: name });
-      else if (this.#logIsDamaged) this.findings.push({ figure: 'rolledBackUntold', what: `${name} is missing` });
-      else this.#wrong(`${name} is missing, and nobody said so`);
-    }
-    for (const name of names) {
-      if (wanted.has(name)) continue;
-      if (this.told.length > 0) this.findings.push({ figure: 'rowsBackFromACopy', what: name });
-      else if (this.#logIsDamaged) this.findings.push({ figure: 'rolledBackUntold', what: `${name} is back` });
-      else this.#wrong(`${name} is back, and nobody said so`);
-    }
-  }
-
-  /** What a log had after the last copy is nowhere else: one that is cut off is like one that was never longer. */
-  get #logIsDamaged() {
-    return this.#damages.some(({ file }) => file.endsWith('-wal'));
-  }
-
   #judgeVerdicts() {
     for (const contentId of this.#profile.catalogue.keys()) {
       const { playable, sessions } = this.#verdict(contentId);
-      if (playable === 'offline') this.#expectHeld(contentId, sessions);
+      if (playable === 'offline') this.#judge.offline(contentId, sessions);
     }
   }
 
@@ -174,13 +143,6 @@ class Case {
       if (/** @type {any} */ (error).code !== 'ERR_CORRUPT_DATABASE') throw error;
       return { playable: 'no', sessions: [] };
     }
-  }
-
-  /** @param {string} contentId @param {{ sessionId: string }[]} sessions */
-  #expectHeld(contentId, sessions) {
-    const keyIds = (this.#profile.catalogue.get(contentId) ?? []).flatMap((entry) => entry.keyIds);
-    const missing = sessions.map(({ sessionId }) => sessionId).filter((sessionId) => !this.#profile.holds(sessionId, keyIds));
-    if (missing.length > 0) this.findings.push({ figure: 'wrongOfflineVerdicts', what: `${contentId} is offline, and the CDM does not hold ${missing}` });
   }
 
   /** What an app does at every launch: it compares with its catalogue, and has repaired what is not proven. */
@@ -209,7 +171,7 @@ class Case {
       const { playable, state, reason, sessions } = this.#offline.verdict(contentId);
       const mine = rows.filter((/** @type {StoredSession} */ row) => row.contentId === contentId && row.partition === '');
       if (playable !== 'offline' || mine.length !== 1) throw new Error(`${contentId} has ${mine.length} rows and is ${playable} ${state} ${reason}`);
-      this.#expectHeld(contentId, sessions);
+      this.#judge.offline(contentId, sessions);
     }
   }
 }
@@ -220,21 +182,26 @@ const text = (error) => {
   return `${code} ${message}`;
 };
 
+/** The files of a store, by name. @param {string} store */
+const filesOf = (store) => new Map(fs.readdirSync(store).map((name) => /** @type {const} */ ([name, read(path.join(store, name))])));
+
 /** @param {Which} which */
 const runCase = ({ seed, template, other }) => inFolder(async (folder) => {
   const store = path.join(folder, 'store');
   await cp(path.join(template, 'files'), store, { recursive: true });
   const random = new Random('damage', seed);
-  const damages = damage(random, store, path.join(other, 'files'));
+  const damages = damage(random, store, template, other);
   // Should it end this process, or hang, its last words.
   console.error(JSON.stringify(damages));
-  const one = new Case(store, JSON.parse(fs.readFileSync(path.join(template, 'truth.json'), 'utf8')), damages);
+  const truth = JSON.parse(fs.readFileSync(path.join(template, 'truth.json'), 'utf8'));
+  const profile = profileOf(truth);
+  const judge = new Judge(store, truth, damages, profile);
   try {
-    await one.run(random.chance(0.1) ? random.int(0, 25) : null);
+    await new Case(store, profile, judge).run(random);
   } catch (error) {
-    one.findings.push({ figure: 'notRecovered', what: `${text(error)} ${/** @type {any} */ (error)?.stack}` });
+    judge.findings.push({ figure: 'notRecovered', what: `${text(error)} ${/** @type {any} */ (error)?.stack}` });
   }
-  return { damages, findings: one.findings, told: one.told.length > 0 };
+  return { damages, findings: judge.findings, told: judge.told.length > 0 };
 }, MEMORY);
 
 if (require.main === module) serveCases(runCase);

@@ -2,16 +2,15 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { COMMITS, DATABASE, FILES } = require('./template');
+const { COMMITS, DATABASE, ID, LOG, read } = require('./held');
+const { PAGE, pagesOf } = require('./pages');
+const { FILES, OLDER_LOG } = require('./template');
 
 /**
  * @typedef {import('../random').Random} Random
- * @typedef {(random: Random, bytes: Buffer, other: Buffer) => Buffer} Damage `other`: the same file of another store
+ * @typedef {{ foreign: Buffer, older: Buffer }} Others the same file of another store; a log of this one, of an earlier launch
+ * @typedef {(random: Random, bytes: Buffer, others: Others) => Buffer} Damage
  */
-
-const PAGE = 4096;
-const WAL_HEADER = 32;
-const FRAME_HEADER = 24;
 
 /** What is looked at first of all: SQLite's header, a log's. */
 const HEADER = 100;
@@ -21,17 +20,8 @@ function flip(random, bytes, from, to) {
   bytes[random.int(from, Math.max(from, to - 1))] ^= 1 << random.int(0, 7);
 }
 
-/** Where the pages of a file are: those of a log have headers between them. @param {Buffer} bytes */
-function pagesOf(bytes) {
-  const isLog = bytes.length > 4 && (bytes.readUInt32BE(0) & ~1) === 0x377f0682;
-  const [first, step] = isLog ? [WAL_HEADER + FRAME_HEADER, PAGE + FRAME_HEADER] : [0, PAGE];
-  const pages = [];
-  for (let at = first; at + PAGE <= bytes.length; at += step) pages.push(at);
-  return pages;
-}
-
 const FOREIGN = 'another store\'s';
-const ID = 'offline-sessions.id';
+const OLDER = 'its own of an earlier launch';
 
 /** @type {Record<string, Damage>} */
 const DAMAGES = {
@@ -63,12 +53,13 @@ const DAMAGES = {
     }
     return bytes;
   },
-  'pages of another store': (random, bytes, other) => {
-    const [pages, others] = [pagesOf(bytes), pagesOf(other)];
-    for (const [n, at] of pages.entries()) if (n < others.length && random.chance(0.15)) other.copy(bytes, at, others[n], others[n] + PAGE);
+  'pages of another store': (random, bytes, { foreign }) => {
+    const [pages, others] = [pagesOf(bytes), pagesOf(foreign)];
+    for (const [n, at] of pages.entries()) if (n < others.length && random.chance(0.15)) foreign.copy(bytes, at, others[n], others[n] + PAGE);
     return bytes;
   },
-  [FOREIGN]: (_random, _bytes, other) => other,
+  [FOREIGN]: (_random, _bytes, { foreign }) => foreign,
+  [OLDER]: (_random, _bytes, { older }) => older,
   'a text': (random) => Buffer.from('Dear diary, today nothing was lost. '.repeat(random.int(1, 2_000))),
   'noise': (random, bytes) => Buffer.from(random.bytes(Math.min(bytes.length, random.int(1, 20_000)))),
   'another application\'s database': (_random, bytes) => {
@@ -79,41 +70,51 @@ const DAMAGES = {
 };
 
 /** As often as it weighs. */
-const TARGETS = { [DATABASE]: 6, [`${DATABASE}-wal`]: 5, 'offline-sessions.copy-1.sqlite3': 2, 'offline-sessions.copy-2.sqlite3': 1, [ID]: 1, [COMMITS]: 1 };
+const TARGETS = { [DATABASE]: 6, [LOG]: 5, 'offline-sessions.copy-1.sqlite3': 2, 'offline-sessions.copy-2.sqlite3': 1, [ID]: 1, [COMMITS]: 1 };
 
 /**
- * Damages one file of a store, or several.
+ * Damages one file of a store, or several. Where there is no log, one may come: another's, or an old one of its own.
  * @param {Random} random
  * @param {string} store
- * @param {string} other a store of the same kind, with another id
- * @returns {{ file: string, how: string }[]} what was changed
+ * @param {string} template what the store is made of
+ * @param {string} other a template of the same kind, with another id
+ * @returns {{ file: string, how: string }[]} what was changed: something
  */
-function damage(random, store, other) {
-  const there = Object.fromEntries(Object.entries(TARGETS).filter(([name]) => fs.existsSync(path.join(store, name))));
+function damage(random, store, template, other) {
+  const there = Object.fromEntries(Object.entries(TARGETS).filter(([name]) => name === LOG || fs.existsSync(path.join(store, name))));
   const files = new Set(Array.from({ length: random.pick([1, 1, 1, 1, 1, 2, 2, 3]) }, () => random.weighted(there)));
   /** @type {{ file: string, how: string }[]} */
   const done = [];
   for (const file of FILES.filter((name) => files.has(name))) {
     const place = path.join(store, file);
-    const before = fs.readFileSync(place);
-    const gone = random.chance(0.04);
-    const how = gone ? 'gone' : random.pick(Object.keys(DAMAGES).filter((name) => name !== FOREIGN || mayBeForeign(file, files, done)));
+    const before = read(place);
+    const gone = before.length > 0 && random.chance(0.04);
+    const how = gone ? 'gone' : random.pick(Object.keys(DAMAGES).filter((name) => mayBe(name, file, before.length > 0, files, done)));
+    const older = read(path.join(template, OLDER_LOG));
     if (gone) fs.rmSync(place);
-    else fs.writeFileSync(place, DAMAGES[how](random, Buffer.from(before), read(path.join(other, file))));
-    if (gone || !before.equals(fs.readFileSync(place))) done.push({ file, how });
+    else fs.writeFileSync(place, DAMAGES[how](random, Buffer.from(before), { foreign: foreign(other, file), older }));
+    if (gone || !before.equals(read(place))) done.push({ file, how });
   }
-  return done;
+  return done.length > 0 ? done : damage(random, store, template, other);
+}
+
+/** A log that has been folded into its database is none; then one of an earlier launch. @param {string} other @param {string} file */
+function foreign(other, file) {
+  const bytes = read(path.join(other, 'files', file));
+  return file === LOG && bytes.length === 0 ? read(path.join(other, OLDER_LOG)) : bytes;
 }
 
 /**
  * Whose a folder is can be known as long as most of it agrees: one file may be another's, and what says whose it is is then whole.
+ * @param {string} how
  * @param {string} file
+ * @param {boolean} exists
  * @param {Set<string>} files all that are to be damaged
  * @param {{ file: string, how: string }[]} done
  */
-const mayBeForeign = (file, files, done) => !done.some(({ how }) => how === FOREIGN) && (file === ID ? files.size === 1 : !files.has(ID));
-
-/** @param {string} file */
-const read = (file) => (fs.existsSync(file) ? fs.readFileSync(file) : Buffer.alloc(0));
+function mayBe(how, file, exists, files, done) {
+  if (how === FOREIGN) return !done.some((other) => other.how === FOREIGN) && (file === ID ? files.size === 1 : !files.has(ID));
+  return how === OLDER ? file === LOG : exists;
+}
 
 module.exports = { damage };

@@ -1,19 +1,24 @@
 'use strict';
 
-const { Profile } = require('../app/profile');
+const { LANE, Profile } = require('../app/profile');
 
 /**
  * @typedef {import('../..').StoredSession} StoredSession
  *
  * @typedef {object} Truth what is true of a good database
+ * @property {string} id the database's, in hex
+ * @property {boolean} closed nothing is in a log that the database itself lacks
  * @property {string[]} acknowledged every version of every row that was ever acknowledged
  * @property {Row[]} rows as they are on record
- * @property {Record<string, Row[]>} copies the rows of each copy, by its file
+ * @property {string[]} unfinished pending licences and release debts, as `held.js` names them
+ * @property {Record<string, { titles: string[], unfinished: string[] }>} copies what each copy has, by its file
  * @property {{ lane: any, index: string[], records: [string, any][], witnesses: [string, string][] }[]} storages what the CDM holds
  * @property {[string, any[]][]} catalogue the player's
  *
  * @typedef {{ name: string, facts: string }} Row
  */
+
+const UNSUPPORTED_LANE = { ...LANE, partition: 'persist:unsupported' };
 
 /** What a row is known by over every version: its key was given to no other. @param {StoredSession} row */
 const nameOf = ({ contentId, keyIds }) => `${contentId} ${keyIds.join()}`;
@@ -39,4 +44,4 @@ function profileOf({ storages, catalogue }) {
   return profile;
 }
 
-module.exports = { profileOf, rowOf };
+module.exports = { profileOf, rowOf, UNSUPPORTED_LANE };

@@ -9,19 +9,18 @@ const { license, parseLicenseRequest } = require('../../testbed/clearkey');
 const { PLATFORM, UNPACED } = require('../app/app');
 const { LANE, Profile } = require('../app/profile');
 const { Titles } = require('../app/titles');
-const { rowOf } = require('./facts');
+const { rowOf, UNSUPPORTED_LANE } = require('./facts');
+const { COMMITS, DATABASE, ID, LOG, heldId, holds, sessionOf } = require('./held');
 
 /**
  * @typedef {import('../random').Random} Random
  * @typedef {import('../app/titles').Title} Title
  */
 
-const DATABASE = 'offline-sessions.sqlite3';
-/** How many there were: what a log that was cut off lacks is missed. */
-const COMMITS = 'offline-sessions.commits';
 const COPIES = ['offline-sessions.copy-1.sqlite3', 'offline-sessions.copy-2.sqlite3'];
-const FILES = [DATABASE, `${DATABASE}-wal`, 'offline-sessions.id', COMMITS, ...COPIES];
-const UNSUPPORTED_LANE = { ...LANE, partition: 'persist:unsupported' };
+const FILES = [DATABASE, LOG, ID, COMMITS, ...COPIES];
+/** Beside the files, in a template's folder: a log of this store that was in use a launch before. */
+const OLDER_LOG = 'older-log';
 const HOUR = 3_600_000;
 /** What the last launch runs on. */
 const ELECTRON = '31.0.0';
@@ -75,6 +74,7 @@ class Template {
     await this.#remove(2);
     await this.#reconcileWithout(1);
     await this.#run();
+    await cp(path.join(this.#store, LOG), path.join(this.#folder, OLDER_LOG));
     await this.#offline.close();
     // Nothing runs in this launch: the files stand still when a call has ended, and no copy has what comes.
     await this.#launch(ELECTRON);
@@ -83,7 +83,7 @@ class Template {
     await this.#touch(3);
     const rows = this.#note(await this.#offline.list());
     if (closed) await this.#offline.close();
-    await this.#save(rows, copies);
+    await this.#save(rows, copies, closed);
     await this.#offline.close();
   }
 
@@ -182,36 +182,42 @@ class Template {
    * The files as a kill would leave them, or as `close()` has, and what is true of them.
    * @param {import('../..').StoredSession[]} rows
    * @param {number} generations of copies to be kept
+   * @param {boolean} closed
    */
-  async #save(rows, generations) {
+  async #save(rows, generations, closed) {
     const files = path.join(this.#folder, 'files');
     await mkdir(files);
     const kept = FILES.filter((name) => !COPIES.slice(generations).includes(name));
     for (const name of kept) await cp(path.join(this.#store, name), path.join(files, name)).catch(() => {});
-    /** @type {Record<string, import('./facts').Row[]>} */
+    const id = /** @type {string} */ (heldId(files));
+    /** @type {import('./facts').Truth['copies']} */
     const copies = {};
-    for (const name of COPIES.slice(0, generations)) copies[name] = await this.#rowsOf(path.join(files, name));
+    for (const name of COPIES.slice(0, generations)) copies[name] = plain(holds(files, name));
     const storages = [LANE, UNSUPPORTED_LANE].map((lane) => {
       const { index, records, witnesses } = this.#profile.cdm.storage(lane);
       return { lane, index: [...index], records: [...records], witnesses: [...witnesses] };
     });
+    const held = holds(files);
+    this.#expectAsListed(held, rows);
     /** @type {import('./facts').Truth} */
-    const truth = { acknowledged: [...this.#acknowledged], rows: rows.map(rowOf), copies, storages, catalogue: [...this.#profile.catalogue] };
+    const truth = {
+      id, closed, acknowledged: [...this.#acknowledged], rows: rows.map(rowOf), unfinished: [...held.unfinished], copies, storages,
+      catalogue: [...this.#profile.catalogue],
+    };
     await writeFile(path.join(this.#folder, 'truth.json'), JSON.stringify(truth));
   }
 
-  /** What a copy holds: it is a database like any other. @param {string} copy */
-  async #rowsOf(copy) {
-    const directory = path.join(this.#folder, path.basename(copy, '.sqlite3'));
-    await mkdir(directory);
-    await cp(copy, path.join(directory, DATABASE));
-    await cp(path.join(this.#folder, 'files/offline-sessions.id'), path.join(directory, 'offline-sessions.id'));
-    const offline = await OfflineSessions.open({ directory, platform: PLATFORM });
-    const rows = (await offline.list()).map(rowOf);
-    await offline.close();
-    return rows;
+  /** What is read from the files is what the store itself says. @param {import('./held').Held} held @param {import('../..').StoredSession[]} rows */
+  #expectAsListed({ titles, sessionIds, unfinished }, rows) {
+    const listed = new Set(rows.map((row) => rowOf(row).name));
+    const isListed = titles.size === listed.size && [...titles].every((name) => listed.has(name));
+    const hasAll = rows.every((row) => sessionIds.has(sessionOf(row, row.sessionId)));
+    if (!isListed || !hasAll || unfinished.size === 0) throw new Error(`the files have ${[...titles]}, and the store says ${[...listed]}`);
   }
 }
+
+/** @param {import('./held').Held} held */
+const plain = ({ titles, unfinished }) => ({ titles: [...titles], unfinished: [...unfinished] });
 
 /**
  * @param {string} folder
@@ -220,4 +226,4 @@ class Template {
  */
 const makeTemplate = (folder, random, { titles, ...how }) => new Template(folder, random).make(titles, how);
 
-module.exports = { makeTemplate, COMMITS, DATABASE, ELECTRON, FILES };
+module.exports = { makeTemplate, ELECTRON, FILES, OLDER_LOG };

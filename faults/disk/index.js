@@ -148,6 +148,7 @@ async function runFullDisk({ count, seed, jobs, progress, fail }) {
     if (failed) await writeFile(trace, app.trace.join('\n'));
     progress(figures);
   });
+  if (figures.cases > 0 && figures.refusedCalls === 0) throw new Error(`the disk was never full: no call was refused in ${figures.cases} cases`);
   return figures;
 }
 

@@ -80,10 +80,15 @@ fn frames(bytes: &[u8]) -> Vec<Frame<'_>> {
     let mut is_valid = sum == (number(bytes, 24), number(bytes, 28));
     let all: Vec<&[u8]> = bytes[HEADER..].chunks_exact(FRAME_HEADER + page_size).collect();
     let Some(first) = all.first() else { return Vec::new() };
-    // A damaged header cannot say which salts are meant.
-    let salts = if is_valid { &bytes[16..24] } else { &first[8..16] };
+    let salts_of = |salts: &[u8]| all.iter().filter(|frame| frame[8..16] == *salts).count();
+    // A damaged header may not say which salts are meant, nor may the first frame.
+    let salts = if is_valid || salts_of(&bytes[16..24]) > 0 {
+        &bytes[16..24]
+    } else {
+        all.iter().map(|frame| &frame[8..16]).find(|salts| salts_of(salts) > 1).unwrap_or(&first[8..16])
+    };
     let mut frames = Vec::new();
-    for frame in all {
+    for frame in &all {
         if frame[8..16] != *salts {
             is_valid = false;
             continue;

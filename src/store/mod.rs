@@ -359,7 +359,8 @@ fn open_known(directory: &Directory, held: Option<DatabaseId>) -> Result<(Connec
     let carried = || sums::carried_id(&schema::look(&path).ok()?);
     let id = held.or_else(carried).map_or_else(DatabaseId::random, Ok)?;
     let connection = schema::open(&path, id)?;
-    let known = copies::newest_commit(directory, id).max(commits::noted(directory, id));
+    let in_file = schema::has_log(&path).then(|| schema::commits_in_file(&path, id)).flatten();
+    let known = copies::newest_commit(directory, id).max(commits::noted(directory, id)).max(in_file);
     if known > schema::commits(&connection) {
         return Err(Error::CorruptDatabase("commits that were made are missing".to_owned()));
     }

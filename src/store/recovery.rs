@@ -34,6 +34,8 @@ struct Source {
     connection: Connection,
     /// `None`: the damaged one itself.
     copy_at: Option<i64>,
+    /// Read with what is in the log.
+    with_log: bool,
     /// Nothing of it is known to be left out.
     complete: bool,
 }
@@ -94,6 +96,7 @@ fn rebuild(directory: &Directory, held: Option<DatabaseId>) -> Result<(DatabaseI
     }
     let id = trusted_id(&sources, held)?.map_or_else(DatabaseId::random, Ok)?;
     register(&sources, id)?;
+    leave_strange_log(&mut sources);
     // The latest first; the damaged one where that cannot be told.
     sources.sort_by_key(|source| Reverse(source.commits().or(source.copy_at.is_none().then_some(i64::MAX))));
     let unfinished = directory.file(UNFINISHED);
@@ -126,6 +129,19 @@ fn rebuild(directory: &Directory, held: Option<DatabaseId>) -> Result<(DatabaseI
     Ok((id, recovered))
 }
 
+/// A log that is whole, and under which the file has fewer commits than without it, or none that can be read, is of the past, or none of the
+/// file's.
+fn leave_strange_log(sources: &mut Vec<Source>) {
+    let with_log = sources.iter().find(|source| source.with_log && source.complete);
+    let alone = sources.iter().find(|source| !source.with_log && source.copy_at.is_none());
+    if let (Some(with_log), Some(alone)) = (with_log, alone)
+        && with_log.commits() < alone.commits()
+    {
+        sources.retain(|source| !source.with_log);
+        sources.iter_mut().for_each(|source| source.complete = true);
+    }
+}
+
 fn remove_unfinished(directory: &Directory) -> Result<()> {
     for name in directory.own_files()? {
         if [SCRATCH, UNFINISHED, FINISHED].iter().any(|start| name.starts_with(start)) {
@@ -141,24 +157,24 @@ fn sources(directory: &Directory) -> Result<Vec<Source>> {
     let database = directory.file(DATABASE_FILE);
     let log = with_suffix(&database, LOG);
     let mut sources = Vec::new();
-    let mut add = |file: &Path, copy_at, complete, prepare: &dyn Fn(&Path) -> Result<()>| -> Result<()> {
+    let mut add = |file: &Path, copy_at, with_log, complete, prepare: &dyn Fn(&Path) -> Result<()>| -> Result<()> {
         let scratch = directory.file(&format!("{SCRATCH}{}", sources.len()));
         duplicate(directory, file, &scratch)?;
         prepare(&scratch)?;
         // One that cannot even be opened has nothing to give.
         let opened = Connection::open_with_flags(&scratch, OpenFlags::SQLITE_OPEN_READ_WRITE);
-        sources.extend(opened.ok().map(|connection| Source { connection, copy_at, complete }));
+        sources.extend(opened.ok().map(|connection| Source { connection, copy_at, with_log, complete }));
         Ok(())
     };
     if log.is_file() && database.is_file() {
-        add(&database, None, !log::is_damaged(&log)?, &|scratch| {
+        add(&database, None, true, !log::is_damaged(&log)?, &|scratch| {
             duplicate(directory, &log, &with_suffix(scratch, LOG))
         })?;
-        add(&database, None, false, &|scratch| log::apply(&log, scratch))?;
+        add(&database, None, true, false, &|scratch| log::apply(&log, scratch))?;
     }
     for base in [&database, &log] {
         if base.is_file() {
-            add(base, None, false, &|scratch| {
+            add(base, None, true, false, &|scratch| {
                 if !database.is_file() {
                     directory.create_private(scratch)?;
                 }
@@ -169,10 +185,10 @@ fn sources(directory: &Directory) -> Result<Vec<Source>> {
         }
     }
     if database.is_file() {
-        add(&database, None, !log.is_file(), &|_| Ok(()))?;
+        add(&database, None, false, !log.is_file(), &|_| Ok(()))?;
     }
     for copy in copies::copies(directory) {
-        add(&copy, Some(copies::made_at(&copy).unwrap_or_default()), true, &|_| Ok(()))?;
+        add(&copy, Some(copies::made_at(&copy).unwrap_or_default()), false, true, &|_| Ok(()))?;
     }
     Ok(sources)
 }
@@ -314,8 +330,20 @@ fn read(connection: &Connection, table: &str, key: &str, known: &[String]) -> Fo
 
 /// Whether a table's pages hang together, whatever its indexes say.
 fn is_whole(connection: &Connection, table: &str) -> bool {
-    let says = connection.query_row(&format!("PRAGMA quick_check({table})"), [], |row| row.get::<_, String>(0));
-    says.is_ok_and(|says| says == "ok")
+    const AT_MOST: usize = 100;
+    let says = || -> rusqlite::Result<Vec<String>> {
+        let root: u32 =
+            connection.query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [table], |row| row.get(0))?;
+        let mut statement = connection.prepare(&format!("PRAGMA quick_check({table})"))?;
+        let said = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+        let of_other_tree = |line: &str| line.starts_with("Tree ") && !line.starts_with(&format!("Tree {root} "));
+        let is_of_index = |line: &str| line == "ok" || line.contains(" index ") || of_other_tree(line);
+        let lines = said.iter().flat_map(|said| said.lines()).filter(|line| !line.starts_with("***"));
+        // It says no more than so much.
+        let cut_off = (said.len() >= AT_MOST).then_some("more");
+        Ok(lines.filter(|line| !is_of_index(line)).chain(cut_off).map(str::to_owned).collect())
+    };
+    says().is_ok_and(|says| says.is_empty())
 }
 
 /// No row of a table that can be found by its number has a higher one than this.

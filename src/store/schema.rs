@@ -235,7 +235,7 @@ pub fn newer(connection: &Connection) -> Option<Error> {
     oldest.map(|_| Error::NewerDatabase { found, known: SCHEMA_VERSION })
 }
 
-fn has_log(path: &Path) -> bool {
+pub fn has_log(path: &Path) -> bool {
     path.with_extension("sqlite3-wal").metadata().is_ok_and(|log| log.len() > 0)
 }
 
@@ -256,6 +256,15 @@ pub fn roots(connection: &Connection) -> Result<Vec<u32>> {
 pub fn commits(connection: &Connection) -> Option<i64> {
     let sql = "SELECT commits FROM meta WHERE row_sum('meta', id, oldest_writer, commits) IS checksum";
     connection.query_row(sql, [], |row| row.get(0)).ok()
+}
+
+/// The same of the file without its log, which may be an older one than is folded into it.
+pub fn commits_in_file(path: &Path, id: DatabaseId) -> Option<i64> {
+    let url = format!("{}?immutable=1", url::Url::from_file_path(path).ok()?);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(url, flags).ok()?;
+    sums::register(&connection, id).ok()?;
+    commits(&connection)
 }
 
 fn oldest_writer(connection: &Connection) -> Option<i64> {

@@ -200,6 +200,78 @@ async fn a_log_of_another_database_beside_a_closed_one_costs_no_row_and_both_are
 }
 
 #[tokio::test]
+async fn the_log_of_an_earlier_time_beside_a_closed_database_takes_it_back_to_nothing() {
+    let directory = directory();
+    let (copied, later) = stored(directory.path()).await;
+    fs::remove_file(directory.path().join("offline-sessions.copy-1.sqlite3")).expect("there was a copy");
+    let log = directory.path().join(format!("{DATABASE_FILE}-wal"));
+    let earlier = fs::read(&log).expect("a log");
+    let (store, _) = open(directory.path());
+    let (removed, lane) = (copied[8].id, copied[8].lane);
+    store.write(move |tx| tx.delete_session(removed)).await.expect("removed");
+    let last = put(&store, lane, "last").await;
+    store.close();
+    fs::write(&log, earlier).expect("put back");
+    fs::remove_file(directory.path().join("offline-sessions.commits")).expect("there was a count");
+    let (store, recovered) = open(directory.path());
+    let all = copied.len() + later.len() + last.len() - 1;
+    assert_eq!(recovered.expect("told").kept, all);
+    let (_, found, _) = read(&store).expect("read");
+    assert_eq!(found.len(), all);
+    assert!(found.iter().all(|session| session.id != removed));
+    store.close();
+}
+
+#[tokio::test]
+async fn a_log_whose_header_and_first_frame_are_damaged_loses_nothing_behind_them() {
+    let directory = directory();
+    let (copied, later) = stored(directory.path()).await;
+    fs::remove_file(directory.path().join("offline-sessions.copy-1.sqlite3")).expect("there was a copy");
+    let log = directory.path().join(format!("{DATABASE_FILE}-wal"));
+    let mut bytes = fs::read(&log).expect("a log");
+    bytes[12] ^= 1;
+    bytes[45] ^= 1;
+    fs::write(&log, bytes).expect("damaged");
+    let (store, recovered) = open(directory.path());
+    assert!(recovered.is_some());
+    let (_, found, _) = read(&store).expect("read");
+    assert_eq!(found.len(), copied.len() + later.len());
+    store.close();
+}
+
+#[tokio::test]
+async fn a_removed_title_stays_removed_where_only_an_index_is_damaged() {
+    const PAGE: usize = 4_096;
+    const LEAF_OF_INDEX: u8 = 10;
+    let original = directory();
+    let (copied, later) = stored(original.path()).await;
+    let (store, _) = open(original.path());
+    let removed = copied[8].id;
+    store.write(move |tx| tx.delete_session(removed)).await.expect("removed");
+    store.close();
+    let database = fs::read(original.path().join(DATABASE_FILE)).expect("a database");
+    let leaves = (0..database.len() / PAGE).filter(|n| database[n * PAGE] == LEAF_OF_INDEX);
+    for page in leaves {
+        let directory = directory();
+        for entry in fs::read_dir(original.path()).expect("our directory") {
+            let entry = entry.expect("an entry");
+            fs::copy(entry.path(), directory.path().join(entry.file_name())).expect("copied");
+        }
+        let mut bytes = database.clone();
+        // A number of cells that cannot be.
+        bytes[page * PAGE + 3] ^= 0x80;
+        fs::write(directory.path().join(DATABASE_FILE), bytes).expect("damaged");
+        let store = Arc::new(open(directory.path()).0);
+        let recovering = Arc::clone(&store);
+        tokio::task::spawn_blocking(move || recovering.recover()).await.expect("no panic").expect("recovered");
+        let (_, found, _) = read(&store).expect("read");
+        assert!(found.iter().all(|session| session.id != removed), "page {page}");
+        assert_eq!(found.len(), copied.len() + later.len() - 1, "page {page}");
+        store.close();
+    }
+}
+
+#[tokio::test]
 async fn a_bit_that_flips_in_the_schema_costs_no_row() {
     const PAGE: usize = 4_096;
     let original = directory();
