@@ -43,7 +43,7 @@ async function heal() {
 }
 
 test('a window that gives every answer twice is heard once', async () => {
-  const offline = await app.updateThatBroke(3, { policy: POLICY });
+  const offline = await app.updateThatBroke(3);
   offline.useDriver(await windowThat((message, deliver) => {
     deliver(message);
     deliver(message);
