@@ -37,7 +37,8 @@ pub fn apply(log: &Path, database: &Path) -> Result<()> {
     let mut file = OpenOptions::new().read(true).write(true).open(database).map_err(|error| from_io(&error))?;
     // A page number that was damaged must not make a file of terabytes.
     let pages = u64::from(pages_of(&mut file)?) + frames.len() as u64;
-    for frame in frames.iter().take(committed).filter(|frame| (1..=pages).contains(&u64::from(frame.page))) {
+    let is_page = |frame: &&Frame<'_>| frame.page > 0 && (frame.is_valid || u64::from(frame.page) <= pages);
+    for frame in frames.iter().take(committed).filter(is_page) {
         let at = u64::from(frame.page - 1) * frame.data.len() as u64;
         let written = file.seek(SeekFrom::Start(at)).and_then(|_| file.write_all(frame.data));
         written.map_err(|error| from_io(&error))?;

@@ -14,6 +14,7 @@ mod newer;
 mod recovery;
 mod report;
 mod rows;
+mod salvage;
 mod schema;
 mod sums;
 mod tx;

@@ -13,7 +13,8 @@ use super::directory::{DATABASE_FILE, Directory, replace, sync};
 use super::error::from_io;
 use super::log;
 use super::report::{self, Recovered};
-use super::schema::{self, TABLES};
+use super::salvage::{self, Leaves};
+use super::schema::{self, PAGE, TABLES};
 use super::sums::{self, DatabaseId};
 use super::{commits, copies};
 use crate::error::Result;
@@ -38,6 +39,10 @@ struct Source {
     with_log: bool,
     /// Nothing of it is known to be left out.
     complete: bool,
+    /// After which commit it is like this.
+    state: Option<i64>,
+    /// Its rows are also those of these.
+    leaves: Option<Leaves>,
 }
 
 /// Puts a finished new database in the place of the damaged one, also after a kill in the middle of that, and removes what an
@@ -97,8 +102,16 @@ fn rebuild(directory: &Directory, held: Option<DatabaseId>) -> Result<(DatabaseI
     let id = trusted_id(&sources, held)?.map_or_else(DatabaseId::random, Ok)?;
     register(&sources, id)?;
     leave_strange_log(&mut sources);
-    // The latest first; the damaged one where that cannot be told.
-    sources.sort_by_key(|source| Reverse(source.commits().or(source.copy_at.is_none().then_some(i64::MAX))));
+    // The latest first. Where that cannot be told of the damaged one, what was read of it before says how late it is.
+    let mut latest = i64::MAX;
+    for source in &mut sources {
+        source.state = source.commits();
+        if source.copy_at.is_none() {
+            latest = source.state.unwrap_or(latest);
+            source.state = Some(latest);
+        }
+    }
+    sources.sort_by_key(|source| Reverse(source.state));
     let unfinished = directory.file(UNFINISHED);
     directory.create_private(&unfinished)?;
     let mut recovered = Recovered { complete: true, ..Recovered::default() };
@@ -151,8 +164,8 @@ fn remove_unfinished(directory: &Directory) -> Result<()> {
     report::remove_prepared(directory)
 }
 
-/// The damaged database with its log as SQLite reads it, with all of its log, and without; then the copies. Duplicates of them, so that
-/// reading changes none.
+/// The damaged database with its log as SQLite reads it, with all of its log, and without; then the copies, which a leaf of the same state
+/// adds nothing to; then the leaves of its pages with all of its log. Duplicates of them, so that reading changes none.
 fn sources(directory: &Directory) -> Result<Vec<Source>> {
     let database = directory.file(DATABASE_FILE);
     let log = with_suffix(&database, LOG);
@@ -163,7 +176,14 @@ fn sources(directory: &Directory) -> Result<Vec<Source>> {
         prepare(&scratch)?;
         // One that cannot even be opened has nothing to give.
         let opened = Connection::open_with_flags(&scratch, OpenFlags::SQLITE_OPEN_READ_WRITE);
-        sources.extend(opened.ok().map(|connection| Source { connection, copy_at, with_log, complete }));
+        sources.extend(opened.ok().map(|connection| Source {
+            connection,
+            copy_at,
+            with_log,
+            complete,
+            state: None,
+            leaves: None,
+        }));
         Ok(())
     };
     if log.is_file() && database.is_file() {
@@ -172,17 +192,18 @@ fn sources(directory: &Directory) -> Result<Vec<Source>> {
         })?;
         add(&database, None, true, false, &|scratch| log::apply(&log, scratch))?;
     }
-    for base in [&database, &log] {
-        if base.is_file() {
-            add(base, None, true, false, &|scratch| {
-                if !database.is_file() {
-                    directory.create_private(scratch)?;
-                }
-                log::apply(&log, scratch)?;
-                renew_schema(directory, scratch)
-            })?;
-            break;
+    let base = [&database, &log].into_iter().find(|base| base.is_file());
+    let apply_log = |scratch: &Path| {
+        if !database.is_file() {
+            directory.create_private(scratch)?;
         }
+        log::apply(&log, scratch)
+    };
+    if let Some(base) = base {
+        add(base, None, true, false, &|scratch| {
+            apply_log(scratch)?;
+            renew_schema(directory, scratch)
+        })?;
     }
     if database.is_file() {
         add(&database, None, false, !log.is_file(), &|_| Ok(()))?;
@@ -190,12 +211,27 @@ fn sources(directory: &Directory) -> Result<Vec<Source>> {
     for copy in copies::copies(directory) {
         add(&copy, Some(copies::made_at(&copy).unwrap_or_default()), false, true, &|_| Ok(()))?;
     }
+    // What was in the file before the log is another state, and an older one.
+    for with_log in [true, false] {
+        let Some(base) = base.filter(|_| with_log || (log.is_file() && database.is_file())) else { continue };
+        let scratch = directory.file(&format!("{SCRATCH}{}", sources.len()));
+        duplicate(directory, base, &scratch)?;
+        if with_log {
+            apply_log(&scratch)?;
+        }
+        // Also those that the schema takes the place of.
+        let pages = salvage::leaves(&scratch)?;
+        renew_schema(directory, &scratch)?;
+        let leaves = Some(Leaves::new(pages, &scratch)?);
+        let opened = Connection::open_with_flags(&scratch, OpenFlags::SQLITE_OPEN_READ_WRITE);
+        let source = |connection| Source { connection, copy_at: None, with_log, complete: false, state: None, leaves };
+        sources.extend(opened.ok().map(source));
+    }
     Ok(sources)
 }
 
 /// Every database of ours has the same schema in the same pages, and its tables begin in the same ones. Its version stays.
 fn renew_schema(directory: &Directory, database: &Path) -> Result<()> {
-    const PAGE: usize = 4_096;
     /// With what the page of a table or an index begins.
     const IS_ROOT: [u8; 4] = [2, 5, 10, 13];
     let fresh = directory.file(&format!("{SCRATCH}-fresh"));
@@ -282,7 +318,8 @@ struct Found {
 }
 
 /// Reads what is intact. A damaged page ends SQLite's walk through a table, so rows behind it are asked for one by one.
-fn read(connection: &Connection, table: &str, key: &str, known: &[String]) -> Found {
+fn read(source: &Source, table: &str, key: &str, known: &[String]) -> Found {
+    let Source { connection, leaves, .. } = source;
     let Ok(mut columns) = sums::columns(connection, table) else { return Found::default() };
     let listed = columns.join(", ");
     // A checksum vouches for values in their order, not for the names of their columns, which may be damaged. Newer code adds columns
@@ -297,11 +334,11 @@ fn read(connection: &Connection, table: &str, key: &str, known: &[String]) -> Fo
         let name = key.iter().map(|at| format!("{:?}", values[*at])).collect();
         Ok((name, row.get(columns.len())?, values))
     };
-    let mut found = Found { whole: is_whole(connection, table), ..Found::default() };
+    let mut found = Found { whole: leaves.is_none() && is_whole(connection, table), ..Found::default() };
     let mut keep = |(name, intact, values): (String, bool, Vec<Value>)| {
         let is_right = intact && !found.rows.contains_key(&name);
         if intact {
-            found.rows.insert(name, values);
+            found.rows.entry(name).or_insert(values);
         } else {
             found.damaged.insert(name);
         }
@@ -315,15 +352,21 @@ fn read(connection: &Connection, table: &str, key: &str, known: &[String]) -> Fo
         }
         Ok(all_right)
     });
-    if walked != Ok(true) {
+    let mut ask = |number: i64| {
+        let row = connection.prepare_cached(&format!("{sql} WHERE rowid = ?1"));
+        row.and_then(|mut statement| statement.query_row([number], take)).map(&mut keep).ok();
+    };
+    if let Some(leaves) = leaves {
+        leaves.each(connection, table, ask).ok();
+        // They are other tables', or stand where the trees have them.
+        found.damaged.clear();
+    } else if walked != Ok(true) {
         if key.len() == 1 {
-            for id in 1..=highest_row(connection, table) {
-                let row = connection.prepare_cached(&format!("{sql} WHERE rowid = ?1"));
-                row.and_then(|mut statement| statement.query_row([id], take)).map(&mut keep).ok();
-            }
+            (1..=highest_row(connection, table)).for_each(&mut ask);
         }
         found.whole = false;
     }
+    found.whole &= found.rows.len() >= indexed(connection, table);
     found.columns = columns;
     found
 }
@@ -346,6 +389,19 @@ fn is_whole(connection: &Connection, table: &str) -> bool {
     says().is_ok_and(|says| says.is_empty())
 }
 
+/// How many rows the indexes of a table know of. One whose first page was exchanged for another of its own hangs together, too.
+fn indexed(connection: &Connection, table: &str) -> usize {
+    let count = |index: String| {
+        let sql = format!("SELECT count(*) FROM {table} INDEXED BY {index}");
+        connection.query_row(&sql, [], |row| row.get::<_, u32>(0)).ok()
+    };
+    let counted = connection.prepare("SELECT name FROM pragma_index_list(?1)").and_then(|mut statement| {
+        let names = statement.query_map([table], |row| row.get(0))?;
+        Ok(names.filter_map(|name| count(name.ok()?)).max())
+    });
+    counted.ok().flatten().unwrap_or_default() as usize
+}
+
 /// No row of a table that can be found by its number has a higher one than this.
 fn highest_row(connection: &Connection, table: &str) -> i64 {
     const AT_LEAST: i64 = 1_000;
@@ -365,7 +421,7 @@ fn merge(new: &Connection, sources: &[Source], id: DatabaseId, recovered: &mut R
         let (mut taken, mut damaged) = (HashSet::new(), HashSet::new());
         let mut is_complete = false;
         for source in sources {
-            let mut found = read(&source.connection, table, key, &known);
+            let mut found = read(source, table, key, &known);
             // Rows of another database are no loss.
             if source.copy_at.is_none() && sums::carried_id(&source.connection) == Some(id) {
                 damaged.extend(std::mem::take(&mut found.damaged));

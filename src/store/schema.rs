@@ -15,6 +15,8 @@ use crate::error::{Error, Result};
 pub const SCHEMA_VERSION: i64 = 1;
 /// The oldest schema whose code may write to this one: a version that only adds is written by older code after a rollback.
 const OLDEST_WRITER: i64 = 1;
+/// Bytes in a page of a database file: SQLite's own choice.
+pub const PAGE: usize = 4_096;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// `PRAGMA application_id`: "EOSs".
 const APPLICATION_ID: i64 = 0x454f_5373;

@@ -6,3 +6,4 @@ mod directory;
 mod fixtures;
 mod recovery;
 mod round_trip;
+mod salvage;
