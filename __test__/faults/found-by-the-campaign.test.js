@@ -406,12 +406,13 @@ describe('a damaged database', () => {
     expect(rows.length).toBeLessThan(60);
   });
 
-  test.each(['gone', 'empty'])('that is %s, and has no copy, is told', async (how) => {
+  test.each(['gone', 'empty', 'gone, its id illegible'])('that is %s, and has no copy, is told', async (how) => {
     await app.open();
     await app.store(2);
     await app.quit();
-    if (how === 'gone') fs.rmSync(file(DATABASE));
-    else fs.writeFileSync(file(DATABASE), '');
+    if (how === 'empty') fs.writeFileSync(file(DATABASE), '');
+    else fs.rmSync(file(DATABASE));
+    if (how.includes('id')) fs.writeFileSync(file('offline-sessions.id'), 'noise');
     const offline = await app.open();
     expect(offline.launch).toMatchObject({ recovered: { copyAt: null, kept: 0, restored: 0, complete: false } });
   });

@@ -89,7 +89,9 @@ function damage(random, store, template, other) {
     const place = path.join(store, file);
     const before = read(place);
     const gone = before.length > 0 && random.chance(0.04);
-    const how = gone ? 'gone' : random.pick(Object.keys(DAMAGES).filter((name) => mayBe(name, file, before.length > 0, files, done)));
+    const may = Object.keys(DAMAGES).filter((name) => mayBe(name, file, before.length > 0, files, done));
+    if (!gone && may.length === 0) continue;
+    const how = gone ? 'gone' : random.pick(may);
     const older = read(path.join(template, OLDER_LOG));
     if (gone) fs.rmSync(place);
     else fs.writeFileSync(place, DAMAGES[how](random, Buffer.from(before), { foreign: foreign(other, file), older }));
@@ -105,7 +107,8 @@ function foreign(other, file) {
 }
 
 /**
- * Whose a folder is can be known as long as most of it agrees: one file may be another's, and what says whose it is is then whole.
+ * Whose a folder is can be known as long as most of it agrees: one file may be another's, and what says whose it is is then whole. That a log is
+ * of the past can be known from the file's own count of commits, or from the one beside it: one of them is then whole.
  * @param {string} how
  * @param {string} file
  * @param {boolean} exists
@@ -114,7 +117,8 @@ function foreign(other, file) {
  */
 function mayBe(how, file, exists, files, done) {
   if (how === FOREIGN) return !done.some((other) => other.how === FOREIGN) && (file === ID ? files.size === 1 : !files.has(ID));
-  return how === OLDER ? file === LOG : exists;
+  if (how === OLDER) return file === LOG && !(files.has(DATABASE) && files.has(COMMITS));
+  return exists;
 }
 
 module.exports = { damage };

@@ -45,6 +45,11 @@ impl Directory {
         DatabaseId::from_file(&fs::read_to_string(self.file(ID_FILE)).ok()?)
     }
 
+    /// Whether an id was ever noted, be it legible or not: then a database was here.
+    pub fn has_id(&self) -> bool {
+        self.file(ID_FILE).exists()
+    }
+
     pub fn write_id(&self, id: DatabaseId) -> Result<()> {
         let unfinished = self.file("offline-sessions.id-0");
         self.create_private(&unfinished)?;

@@ -324,7 +324,7 @@ fn open_or_recover(directory: &Directory) -> Result<(Connection, DatabaseId, Opt
     let is_blank = is_empty(&path);
     if is_blank && is_empty(&log) && copies::copies(directory).is_empty() {
         // Where an id is, a database was.
-        let lost = held.map(|_| Recovered::default());
+        let lost = directory.has_id().then(Recovered::default);
         if let Some(lost) = &lost {
             report::prepare(directory, lost).and_then(|()| report::confirm(directory))?;
         }
