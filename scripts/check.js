@@ -21,7 +21,8 @@ const STEPS = [
   ['types', () => npm('run', 'types').then(nothingToSay)],
   ['cargo test', () => cargo('test', '--locked').then(countRustTests)],
   ['Jest', () => jest(process.execPath)],
-  ['a small campaign of faults', () => faults('--kills', '100', '--damaged', '500', '--disk', '4', '--fuzz', '5000', '--firefox', '0')],
+  // The same cases each time: others are for `npm run faults`, whose findings are mended one by one.
+  ['a small campaign of faults', () => faults('--kills', '100', '--damaged', '500', '--disk', '4', '--fuzz', '5000', '--firefox', '0', '--seed', '20000')],
   ...NODE_VERSIONS.map((version) => [`contract on Node ${version}`, () => contractOn(version)]),
   ['package in a consumer', checkConsumer],
 ];
