@@ -80,6 +80,7 @@ function varint(page, at) {
 
 /** @param {Buffer} page @param {number} at @param {number} type @returns {{ value: Value, size: number }} */
 function valueOf(page, at, type) {
+  if (type < 0 || type === 10 || type === 11) throw new RangeError('no value is of this type');
   if (type === 0) return { value: null, size: 0 };
   if (type === 8 || type === 9) return { value: BigInt(type - 8), size: 0 };
   if (type === 7) return { value: page.readDoubleBE(at), size: 8 };

@@ -15,6 +15,8 @@ use crate::error::{Error, Result};
 pub const SCHEMA_VERSION: i64 = 1;
 /// The oldest schema whose code may write to this one: a version that only adds is written by older code after a rollback.
 const OLDEST_WRITER: i64 = 1;
+/// A number beyond them is a damaged one.
+const NEWER: std::ops::RangeInclusive<i64> = SCHEMA_VERSION + 1..=1_000;
 /// Bytes in a page of a database file: SQLite's own choice.
 pub const PAGE: usize = 4_096;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -216,7 +218,7 @@ fn expect_ours(connection: &Connection, id: DatabaseId) -> Result<()> {
     let is_ours = schema_of(connection)? == expected_schema()?;
     let found = version(connection)?;
     // A version that is newer by its number alone is a damaged number.
-    let is_newer = found > SCHEMA_VERSION && !is_ours;
+    let is_newer = NEWER.contains(&found) && !is_ours;
     if is_newer && oldest_writer(connection).is_none_or(|oldest| oldest > SCHEMA_VERSION) {
         return Err(Error::NewerDatabase { found, known: SCHEMA_VERSION });
     }
@@ -232,8 +234,8 @@ fn expect_ours(connection: &Connection, id: DatabaseId) -> Result<()> {
 
 /// The error of a database that only newer code may write, however damaged it is otherwise: its header and its first row agree.
 pub fn newer(connection: &Connection) -> Option<Error> {
-    let found = version(connection).ok().filter(|found| *found > SCHEMA_VERSION)?;
-    let oldest = oldest_writer(connection).filter(|oldest| *oldest > SCHEMA_VERSION);
+    let found = version(connection).ok().filter(|found| NEWER.contains(found))?;
+    let oldest = oldest_writer(connection).filter(|oldest| NEWER.contains(oldest));
     oldest.map(|_| Error::NewerDatabase { found, known: SCHEMA_VERSION })
 }
 
