@@ -92,7 +92,11 @@ test('rows that are damaged while the store is open are recovered, told, and the
   expect(found.map(({ contentId }) => contentId).sort()).toEqual([...titles(40), 'another'].sort());
   expect(await warned).toMatchObject({ code: 'ERR_CORRUPT_DATABASE', recovered: { damagedFiles: [expect.stringMatching(/^offline-sessions\.damaged-\d+\.sqlite3$/), expect.stringMatching(/-wal$/)] } });
   app.warnings.splice(0);
-  expect(await offline.revalidate()).toMatchObject({ proven: 41, licenseRequests: 0 });
+  // Where the background met the damage before the put did, what is put is proven after the recovery.
+  const { proven, ...report } = await offline.revalidate();
+  expect([40, 41]).toContain(proven);
+  expect(report).toMatchObject({ lost: 0, licenseRequests: 0, deferred: 0 });
+  expect(offline.unready()).toEqual([]);
 });
 
 test('a row that turns out to be damaged as work is handed out keeps no other lane waiting', async () => {
