@@ -1,49 +1,20 @@
 //! What is done when a database is damaged: it is set aside, and what can be read of it and of its copies, and is intact, becomes a
 //! new one. Nothing is deleted, and a kill in between loses nothing: the new database is complete before the old one is renamed.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
+use rusqlite::{Connection, params_from_iter};
 
 use super::directory::{DATABASE_FILE, Directory, replace, sync};
-use super::error::from_io;
-use super::log;
 use super::report::{self, Recovered};
-use super::salvage::{self, Leaves};
-use super::schema::{self, PAGE, TABLES};
+use super::schema::{self, TABLES};
+use super::sources::{self, LOG, SCRATCH, Source, latest_first, register, trusted_id};
 use super::sums::{self, DatabaseId};
-use super::{commits, copies};
+use super::{commits, copies, found};
 use crate::error::Result;
 
 const UNFINISHED: &str = "offline-sessions.new-0.sqlite3";
 const FINISHED: &str = "offline-sessions.new.sqlite3";
-const SCRATCH: &str = "offline-sessions.scratch.sqlite3";
-const LOG: &str = "-wal";
-
-impl Source {
-    fn commits(&self) -> Option<i64> {
-        schema::commits(&self.connection)
-    }
-}
-
-/// A database file that rows may be taken from.
-struct Source {
-    connection: Connection,
-    /// `None`: the damaged one itself.
-    copy_at: Option<i64>,
-    /// Read with what is in the log.
-    with_log: bool,
-    /// Nothing of it is known to be left out.
-    complete: bool,
-    /// After which commit it is like this.
-    state: Option<i64>,
-    /// Its rows are also those of these.
-    leaves: Option<Leaves>,
-}
 
 /// Puts a finished new database in the place of the damaged one, also after a kill in the middle of that, and removes what an
 /// unfinished recovery left. Whether there was a finished one.
@@ -92,7 +63,7 @@ pub fn recover(directory: &Directory, held: Option<DatabaseId>) -> Result<(Datab
 }
 
 fn rebuild(directory: &Directory, held: Option<DatabaseId>) -> Result<(DatabaseId, Recovered)> {
-    let mut sources = sources(directory)?;
+    let mut sources = sources::all(directory)?;
     if let Some(newer) = sources.iter().find_map(|source| schema::newer(&source.connection)) {
         // Newer code knows better what to do with it.
         drop(sources);
@@ -101,17 +72,7 @@ fn rebuild(directory: &Directory, held: Option<DatabaseId>) -> Result<(DatabaseI
     }
     let id = trusted_id(&sources, held)?.map_or_else(DatabaseId::random, Ok)?;
     register(&sources, id)?;
-    leave_strange_log(&mut sources);
-    // The latest first. Where that cannot be told of the damaged one, what was read of it before says how late it is.
-    let mut latest = i64::MAX;
-    for source in &mut sources {
-        source.state = source.commits();
-        if source.copy_at.is_none() {
-            latest = source.state.unwrap_or(latest);
-            source.state = Some(latest);
-        }
-    }
-    sources.sort_by_key(|source| Reverse(source.state));
+    latest_first(&mut sources);
     let unfinished = directory.file(UNFINISHED);
     directory.create_private(&unfinished)?;
     let mut recovered = Recovered { complete: true, ..Recovered::default() };
@@ -142,19 +103,6 @@ fn rebuild(directory: &Directory, held: Option<DatabaseId>) -> Result<(DatabaseI
     Ok((id, recovered))
 }
 
-/// A log that is whole, and under which the file has fewer commits than without it, or none that can be read, is of the past, or none of the
-/// file's.
-fn leave_strange_log(sources: &mut Vec<Source>) {
-    let with_log = sources.iter().find(|source| source.with_log && source.complete);
-    let alone = sources.iter().find(|source| !source.with_log && source.copy_at.is_none());
-    if let (Some(with_log), Some(alone)) = (with_log, alone)
-        && with_log.commits() < alone.commits()
-    {
-        sources.retain(|source| !source.with_log);
-        sources.iter_mut().for_each(|source| source.complete = true);
-    }
-}
-
 fn remove_unfinished(directory: &Directory) -> Result<()> {
     for name in directory.own_files()? {
         if [SCRATCH, UNFINISHED, FINISHED].iter().any(|start| name.starts_with(start)) {
@@ -162,255 +110,6 @@ fn remove_unfinished(directory: &Directory) -> Result<()> {
         }
     }
     report::remove_prepared(directory)
-}
-
-/// The damaged database with its log as SQLite reads it, with all of its log, and without; then the copies, which a leaf of the same state
-/// adds nothing to; then the leaves of its pages with all of its log. Duplicates of them, so that reading changes none.
-fn sources(directory: &Directory) -> Result<Vec<Source>> {
-    let database = directory.file(DATABASE_FILE);
-    let log = with_suffix(&database, LOG);
-    let mut sources = Vec::new();
-    let mut add = |file: &Path, copy_at, with_log, complete, prepare: &dyn Fn(&Path) -> Result<()>| -> Result<()> {
-        let scratch = directory.file(&format!("{SCRATCH}{}", sources.len()));
-        duplicate(directory, file, &scratch)?;
-        prepare(&scratch)?;
-        // One that cannot even be opened has nothing to give.
-        let opened = Connection::open_with_flags(&scratch, OpenFlags::SQLITE_OPEN_READ_WRITE);
-        sources.extend(opened.ok().map(|connection| Source {
-            connection,
-            copy_at,
-            with_log,
-            complete,
-            state: None,
-            leaves: None,
-        }));
-        Ok(())
-    };
-    if log.is_file() && database.is_file() {
-        add(&database, None, true, !log::is_damaged(&log)?, &|scratch| {
-            duplicate(directory, &log, &with_suffix(scratch, LOG))
-        })?;
-        add(&database, None, true, false, &|scratch| log::apply(&log, scratch))?;
-    }
-    let base = [&database, &log].into_iter().find(|base| base.is_file());
-    let apply_log = |scratch: &Path| {
-        if !database.is_file() {
-            directory.create_private(scratch)?;
-        }
-        log::apply(&log, scratch)
-    };
-    if let Some(base) = base {
-        add(base, None, true, false, &|scratch| {
-            apply_log(scratch)?;
-            renew_schema(directory, scratch)
-        })?;
-    }
-    if database.is_file() {
-        add(&database, None, false, !log.is_file(), &|_| Ok(()))?;
-    }
-    for copy in copies::copies(directory) {
-        add(&copy, Some(copies::made_at(&copy).unwrap_or_default()), false, true, &|_| Ok(()))?;
-    }
-    // What was in the file before the log is another state, and an older one.
-    for with_log in [true, false] {
-        let Some(base) = base.filter(|_| with_log || (log.is_file() && database.is_file())) else { continue };
-        let scratch = directory.file(&format!("{SCRATCH}{}", sources.len()));
-        duplicate(directory, base, &scratch)?;
-        if with_log {
-            apply_log(&scratch)?;
-        }
-        // Also those that the schema takes the place of.
-        let pages = salvage::leaves(&scratch)?;
-        renew_schema(directory, &scratch)?;
-        let leaves = Some(Leaves::new(pages, &scratch)?);
-        let opened = Connection::open_with_flags(&scratch, OpenFlags::SQLITE_OPEN_READ_WRITE);
-        let source = |connection| Source { connection, copy_at: None, with_log, complete: false, state: None, leaves };
-        sources.extend(opened.ok().map(source));
-    }
-    Ok(sources)
-}
-
-/// Every database of ours has the same schema in the same pages, and its tables begin in the same ones. Its version stays.
-fn renew_schema(directory: &Directory, database: &Path) -> Result<()> {
-    /// With what the page of a table or an index begins.
-    const IS_ROOT: [u8; 4] = [2, 5, 10, 13];
-    let fresh = directory.file(&format!("{SCRATCH}-fresh"));
-    directory.create_private(&fresh)?;
-    let connection = schema::create(&fresh, DatabaseId::random()?)?;
-    let roots = schema::roots(&connection)?;
-    drop(connection);
-    let read = |path| fs::read(path).map_err(|error| from_io(&error));
-    let (mut bytes, mut fresh) = (read(database)?, read(&fresh)?);
-    if let Some(version) = bytes.get(60..64) {
-        fresh[60..64].copy_from_slice(version);
-    }
-    bytes.truncate(bytes.len() / PAGE * PAGE);
-    for (n, page) in (1..).zip(fresh.chunks_exact(PAGE)) {
-        let at = (n as usize - 1) * PAGE;
-        match bytes.get_mut(at..at + PAGE) {
-            None => bytes.extend_from_slice(page),
-            Some(damaged) if roots.contains(&n) && IS_ROOT.contains(&damaged[0]) => {}
-            Some(damaged) => damaged.copy_from_slice(page),
-        }
-    }
-    let pages = u32::try_from(bytes.len() / PAGE).unwrap_or(u32::MAX);
-    bytes[28..32].copy_from_slice(&pages.to_be_bytes());
-    fs::write(database, bytes).map_err(|error| from_io(&error))
-}
-
-fn duplicate(directory: &Directory, from: &Path, to: &Path) -> Result<()> {
-    directory.create_private(to)?;
-    fs::copy(from, to).map_err(|error| from_io(&error))?;
-    Ok(())
-}
-
-/// The id that is held beside the database, unless no row anywhere is of it and the database and a copy agree on another. Where the
-/// id's file is damaged, the one under which most rows are intact. (What was put in the place of one file of ours is not believed.)
-fn trusted_id(sources: &[Source], held: Option<DatabaseId>) -> Result<Option<DatabaseId>> {
-    if held.is_some_and(|id| intact_rows(sources, id).is_ok_and(|rows| rows > 0)) {
-        return Ok(held);
-    }
-    let mut best = held;
-    let mut most = 0;
-    let carried = |of_copy: bool| {
-        let those = sources.iter().filter(move |source| source.copy_at.is_some() == of_copy);
-        those.filter_map(|source| sums::carried_id(&source.connection)).collect::<HashSet<_>>()
-    };
-    let (own, copied) = (carried(false), carried(true));
-    let agreed = held.is_some().then(|| own.intersection(&copied).copied().collect::<HashSet<_>>());
-    for id in agreed.unwrap_or_else(|| own.union(&copied).copied().collect()) {
-        let rows = intact_rows(sources, id)?;
-        if rows > most {
-            (best, most) = (Some(id), rows);
-        }
-    }
-    Ok(best)
-}
-
-/// How many rows are intact under an id, of the first few of each table.
-fn intact_rows(sources: &[Source], id: DatabaseId) -> Result<i64> {
-    register(sources, id)?;
-    let samples = TABLES.iter().flat_map(|(table, _)| sources.iter().map(|source| sample(source, table)));
-    Ok(samples.sum())
-}
-
-fn register(sources: &[Source], id: DatabaseId) -> Result<()> {
-    sources.iter().try_for_each(|source| sums::register(&source.connection, id))
-}
-
-/// How many of a table's first rows are intact.
-fn sample(source: &Source, table: &str) -> i64 {
-    let Ok(columns) = sums::columns(&source.connection, table) else { return 0 };
-    let sum = format!("row_sum('{table}', {}) IS checksum", columns.join(", "));
-    let sql = format!("SELECT coalesce(sum(intact), 0) FROM (SELECT {sum} AS intact FROM {table} LIMIT 100)");
-    source.connection.query_row(&sql, [], |row| row.get(0)).unwrap_or_default()
-}
-
-/// The intact rows of a table by their key.
-#[derive(Default)]
-struct Found {
-    columns: Vec<String>,
-    rows: BTreeMap<String, Vec<Value>>,
-    /// The keys of rows that are not intact, as they stand there.
-    damaged: HashSet<String>,
-    /// No other rows were there: the table's pages hang together, and none of its rows is damaged, its key among the rest.
-    whole: bool,
-}
-
-/// Reads what is intact. A damaged page ends SQLite's walk through a table, so rows behind it are asked for one by one.
-fn read(source: &Source, table: &str, key: &str, known: &[String]) -> Found {
-    let Source { connection, leaves, .. } = source;
-    let Ok(mut columns) = sums::columns(connection, table) else { return Found::default() };
-    let listed = columns.join(", ");
-    // A checksum vouches for values in their order, not for the names of their columns, which may be damaged. Newer code adds columns
-    // behind those that are known.
-    for (column, known) in columns.iter_mut().zip(known) {
-        column.clone_from(known);
-    }
-    let sql = format!("SELECT {listed}, row_sum('{table}', {listed}) IS checksum FROM {table}");
-    let key: Vec<usize> = (0..columns.len()).filter(|at| key.split(", ").any(|name| name == columns[*at])).collect();
-    let take = |row: &Row<'_>| -> rusqlite::Result<(String, bool, Vec<Value>)> {
-        let values = (0..columns.len()).map(|at| row.get(at)).collect::<rusqlite::Result<Vec<Value>>>()?;
-        let name = key.iter().map(|at| format!("{:?}", values[*at])).collect();
-        Ok((name, row.get(columns.len())?, values))
-    };
-    let mut found = Found { whole: leaves.is_none() && is_whole(connection, table), ..Found::default() };
-    let mut keep = |(name, intact, values): (String, bool, Vec<Value>)| {
-        let is_right = intact && !found.rows.contains_key(&name);
-        if intact {
-            found.rows.entry(name).or_insert(values);
-        } else {
-            found.damaged.insert(name);
-        }
-        found.whole &= is_right;
-        is_right
-    };
-    let walked = connection.prepare(&sql).and_then(|mut statement| {
-        let mut all_right = true;
-        for row in statement.query_map([], take)? {
-            all_right &= keep(row?);
-        }
-        Ok(all_right)
-    });
-    let mut ask = |number: i64| {
-        let row = connection.prepare_cached(&format!("{sql} WHERE rowid = ?1"));
-        row.and_then(|mut statement| statement.query_row([number], take)).map(&mut keep).ok();
-    };
-    if let Some(leaves) = leaves {
-        leaves.each(connection, table, ask).ok();
-        // They are other tables', or stand where the trees have them.
-        found.damaged.clear();
-    } else if walked != Ok(true) {
-        if key.len() == 1 {
-            (1..=highest_row(connection, table)).for_each(&mut ask);
-        }
-        found.whole = false;
-    }
-    found.whole &= found.rows.len() >= indexed(connection, table);
-    found.columns = columns;
-    found
-}
-
-/// Whether a table's pages hang together, whatever its indexes say.
-fn is_whole(connection: &Connection, table: &str) -> bool {
-    const AT_MOST: usize = 100;
-    let says = || -> rusqlite::Result<Vec<String>> {
-        let root: u32 =
-            connection.query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [table], |row| row.get(0))?;
-        let mut statement = connection.prepare(&format!("PRAGMA quick_check({table})"))?;
-        let said = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
-        let of_other_tree = |line: &str| line.starts_with("Tree ") && !line.starts_with(&format!("Tree {root} "));
-        let is_of_index = |line: &str| line == "ok" || line.contains(" index ") || of_other_tree(line);
-        let lines = said.iter().flat_map(|said| said.lines()).filter(|line| !line.starts_with("***"));
-        // It says no more than so much.
-        let cut_off = (said.len() >= AT_MOST).then_some("more");
-        Ok(lines.filter(|line| !is_of_index(line)).chain(cut_off).map(str::to_owned).collect())
-    };
-    says().is_ok_and(|says| says.is_empty())
-}
-
-/// How many rows the indexes of a table know of. One whose first page was exchanged for another of its own hangs together, too.
-fn indexed(connection: &Connection, table: &str) -> usize {
-    let count = |index: String| {
-        let sql = format!("SELECT count(*) FROM {table} INDEXED BY {index}");
-        connection.query_row(&sql, [], |row| row.get::<_, u32>(0)).ok()
-    };
-    let counted = connection.prepare("SELECT name FROM pragma_index_list(?1)").and_then(|mut statement| {
-        let names = statement.query_map([table], |row| row.get(0))?;
-        Ok(names.filter_map(|name| count(name.ok()?)).max())
-    });
-    counted.ok().flatten().unwrap_or_default() as usize
-}
-
-/// No row of a table that can be found by its number has a higher one than this.
-fn highest_row(connection: &Connection, table: &str) -> i64 {
-    const AT_LEAST: i64 = 1_000;
-    const UNKNOWN: i64 = 100_000;
-    const AT_MOST: i64 = 1_000_000;
-    let ask = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0)).ok().flatten();
-    // The last page may be damaged, or one of another place.
-    let last = ask(&format!("SELECT max(rowid) FROM {table}"));
-    last.or_else(|| ask("SELECT max(seq) FROM sqlite_sequence")).unwrap_or(UNKNOWN).clamp(AT_LEAST, AT_MOST)
 }
 
 /// Takes each row from the first source that has it intact. A table that is whole in one source says which rows there are, and what
@@ -421,7 +120,7 @@ fn merge(new: &Connection, sources: &[Source], id: DatabaseId, recovered: &mut R
         let (mut taken, mut damaged) = (HashSet::new(), HashSet::new());
         let mut is_complete = false;
         for source in sources {
-            let mut found = read(source, table, key, &known);
+            let mut found = found::read(source, table, key, &known);
             // Rows of another database are no loss.
             if source.copy_at.is_none() && sums::carried_id(&source.connection) == Some(id) {
                 damaged.extend(std::mem::take(&mut found.damaged));
@@ -500,10 +199,4 @@ fn to_set_aside(directory: &Directory, name: &str) -> Vec<(String, String)> {
     let names = ["", LOG].map(|suffix| (format!("{DATABASE_FILE}{suffix}"), format!("{name}{suffix}")));
     let is_something = |file: &str| directory.file(file).metadata().is_ok_and(|metadata| metadata.len() > 0);
     names.into_iter().filter(|(from, _)| is_something(from)).collect()
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
