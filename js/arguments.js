@@ -1,5 +1,6 @@
 'use strict';
 
+const path = require('node:path');
 const { types } = require('node:util');
 const { OfflineSessionsError } = require('./errors');
 
@@ -131,6 +132,13 @@ function string(field, value) {
   return value;
 }
 
+/** An app is started in any working directory. @param {string} field @param {unknown} value @returns {string} */
+function absolutePath(field, value) {
+  const given = string(field, value);
+  if (given !== '' && !path.isAbsolute(given)) throw invalid(field, 'must be an absolute path, such as one of app.getPath()');
+  return given;
+}
+
 /** @param {string} field @param {unknown} value @returns {boolean | undefined} */
 function optionalBoolean(field, value) {
   if (value !== undefined && typeof value !== 'boolean') throw invalid(field, 'must be a boolean');
@@ -187,6 +195,6 @@ function withBytes(session) {
 }
 
 module.exports = {
-  invalid, reading, toJson, sessionsJson, object, array, options, string, optionalBoolean, optionalFunction, optionalMs, optionalSignal,
+  invalid, reading, toJson, sessionsJson, object, array, options, string, absolutePath, optionalBoolean, optionalFunction, optionalMs, optionalSignal,
   sessionInput, withInitData, withBytes,
 };

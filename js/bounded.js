@@ -2,18 +2,20 @@
 
 const { setMaxListeners } = require('node:events');
 
+/** A window that does not list what the player has, or a server that is asked beforehand, keeps nothing else waiting for longer. */
+const ANSWER_TIMEOUT_MS = 60_000;
+
 /**
  * What a function of the app's, or a window, answers in time. It may never answer, and hear no signal.
  * @template T
  * @param {(signal: AbortSignal) => Promise<T> | T} work
- * @param {number} timeoutMs
  * @param {(AbortSignal | undefined)[]} signals that end the wait, with their reasons
  * @returns {Promise<T>}
  */
-async function bounded(work, timeoutMs, signals) {
+async function bounded(work, signals) {
   const given = /** @type {AbortSignal[]} */ (signals.filter(Boolean));
   const timeout = new AbortController();
-  const timer = setTimeout(() => timeout.abort(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
+  const timer = setTimeout(() => timeout.abort(new Error(`no answer in ${ANSWER_TIMEOUT_MS} ms`)), ANSWER_TIMEOUT_MS);
   const ended = AbortSignal.any([...given, timeout.signal]);
   setMaxListeners(0, ended);
   try {

@@ -1,11 +1,10 @@
 'use strict';
 
 const { EventEmitter } = require('node:events');
-const path = require('node:path');
 const { Announcer } = require('./announcer');
 const check = require('./arguments');
-const { bounded } = require('./bounded');
 const { OfflineSessionsError } = require('./errors');
+const { inventoryOf } = require('./inventory');
 const { createAcquireLicense } = require('./license-request');
 const { call, loadNative } = require('./native');
 const { refusedByServer } = require('./preflight');
@@ -37,8 +36,6 @@ const { WorkLoop } = require('./work-loop');
 
 const MAX_TIMEOUT_MS = 86_400_000;
 const MAX_LOCK_WAIT_MS = 600_000;
-/** A window that does not list what the player has, or a server that is asked beforehand, keeps nothing else waiting for longer. */
-const ANSWER_TIMEOUT_MS = 60_000;
 /** The database is copied when nothing was stored for so long; after a run at once. */
 const COPY_AFTER_MS = 30_000;
 const DRIVER_METHODS = /** @type {const} */ (['probe', 'plantWitness', 'check', 'license', 'adopt', 'release']);
@@ -86,7 +83,7 @@ class OfflineSessions extends EventEmitter {
     const given = check.options(check.object('options', options), OPTIONS);
     const { directory, platform, policy } = given;
     const json = check.toJson('options', () => ({
-      directory: absolute('directory', directory),
+      directory: check.absolutePath('directory', directory),
       platform: { node: process.versions.node, ...check.object('platform', platform) },
       policy: policy === undefined || policy === null ? {} : check.object('policy', policy),
       lockWaitMs: check.optionalMs('lockWaitMs', given.lockWaitMs, MAX_LOCK_WAIT_MS) ?? 0,
@@ -204,7 +201,7 @@ class OfflineSessions extends EventEmitter {
     const { allowMassRemoval } = check.options(options, ['allowMassRemoval']);
     const allowed = check.optionalBoolean('allowMassRemoval', allowMassRemoval) ?? false;
     const laneJson = check.toJson('lane', () => check.object('lane', lane));
-    const entries = catalogue === undefined ? await this.#inventory(JSON.parse(laneJson)) : check.array('catalogue', catalogue);
+    const entries = catalogue === undefined ? await inventoryOf(JSON.parse(laneJson), this.#driverFor, this.#closed.signal) : check.array('catalogue', catalogue);
     const json = check.sessionsJson('catalogue', entries);
     const report = await this.#calls.call((native) => native.reconcile(laneJson, json, JSON.stringify({ allowMassRemoval: allowed })));
     this.#hasStored();
@@ -414,27 +411,12 @@ class OfflineSessions extends EventEmitter {
     if (!preflight) return {};
     const sessions = await this.list();
     try {
-      return await bounded(() => refusedByServer(preflight, sessions), ANSWER_TIMEOUT_MS, [signal, this.#closed.signal]);
+      return await refusedByServer(preflight, sessions, [signal, this.#closed.signal]);
     } catch (error) {
       this.#calls.assertOpen();
       // The app's server may not be there; then nobody knows.
       if (!signal?.aborted) this.#announcer.tell('warning', error);
       return {};
-    }
-  }
-
-  /** @param {Lane} lane @returns {Promise<import('./types').CatalogueEntry[]>} */
-  async #inventory(lane) {
-    check.string('lane.origin', lane.origin);
-    check.string('lane.keySystem', lane.keySystem);
-    try {
-      const driver = this.#driverFor(lane);
-      if (!driver?.inventory) throw check.invalid('catalogue', 'must be given: this lane has no driver that lists what the player has');
-      const inventory = driver.inventory.bind(driver);
-      return /** @type {any[]} */ (check.array('inventory', await bounded((signal) => inventory(lane, { signal }), ANSWER_TIMEOUT_MS, [this.#closed.signal])));
-    } catch (cause) {
-      if (cause instanceof OfflineSessionsError) throw cause;
-      throw new OfflineSessionsError('ERR_CALLBACK', 'the driver could not list what the player has', { cause });
     }
   }
 
@@ -497,13 +479,6 @@ function assertDriver(driver) {
   const missing = check.reading('driver', () => DRIVER_METHODS.find((method) => typeof methods[method] !== 'function'));
   if (missing !== undefined) throw check.invalid(`driver.${missing}`, 'must be a function');
   return driver;
-}
-
-/** An app is started with any working directory. @param {string} field @param {unknown} directory */
-function absolute(field, directory) {
-  const given = check.string(field, directory);
-  if (given !== '' && !path.isAbsolute(given)) throw check.invalid(field, 'must be an absolute path, such as one of app.getPath()');
-  return given;
 }
 
 module.exports = { OfflineSessions };
