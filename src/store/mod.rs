@@ -9,15 +9,12 @@ mod commits;
 mod copies;
 mod directory;
 mod error;
-mod found;
 mod log;
 mod newer;
 mod recovery;
 mod report;
 mod rows;
-mod salvage;
 mod schema;
-mod sources;
 mod sums;
 mod tx;
 mod writer;
@@ -322,7 +319,7 @@ fn open_or_recover(directory: &Directory) -> Result<(Connection, DatabaseId, Opt
     let untold = report::untold(directory).or(interrupted);
     let path = directory.file(DATABASE_FILE);
     let held = directory.read_id();
-    let log = directory.file(&format!("{DATABASE_FILE}-wal"));
+    let log = directory.file(log::FILE);
     let is_blank = is_empty(&path);
     if is_blank && is_empty(&log) && copies::copies(directory).is_empty() {
         // Where an id is, a database was.
@@ -335,7 +332,7 @@ fn open_or_recover(directory: &Directory) -> Result<(Connection, DatabaseId, Opt
     }
     let opened = if is_blank {
         Err(Error::CorruptDatabase("it is not there, and a copy or a log of it is".to_owned()))
-    } else if log::is_damaged(&log)? {
+    } else if log::is_damaged(directory)? {
         Err(Error::CorruptDatabase("commits of its log are damaged".to_owned()))
     } else {
         open_known(directory, held)

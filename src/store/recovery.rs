@@ -1,17 +1,20 @@
 //! What is done when a database is damaged: it is set aside, and what can be read of it and of its copies, and is intact, becomes a
 //! new one. Nothing is deleted, and a kill in between loses nothing: the new database is complete before the old one is renamed.
 
-use std::collections::HashSet;
-
-use rusqlite::{Connection, params_from_iter};
-
 use super::directory::{DATABASE_FILE, Directory, replace, sync};
 use super::report::{self, Recovered};
-use super::schema::{self, TABLES};
-use super::sources::{self, LOG, SCRATCH, Source, latest_first, register, trusted_id};
-use super::sums::{self, DatabaseId};
-use super::{commits, copies, found};
+use super::schema;
+use super::sums::DatabaseId;
+use super::{commits, copies, log};
 use crate::error::Result;
+
+mod losses;
+mod merge;
+mod pages;
+mod sources;
+mod tables;
+
+use sources::Files;
 
 const UNFINISHED: &str = "offline-sessions.new-0.sqlite3";
 const FINISHED: &str = "offline-sessions.new.sqlite3";
@@ -24,12 +27,13 @@ pub fn finish(directory: &Directory) -> Result<bool> {
     if is_there {
         report::confirm(directory)?;
         let noted = report::untold(directory).and_then(|recovered| recovered.damaged_files.into_iter().next());
-        let name = noted.map_or_else(|| copies::damaged_name(directory), |name| name.trim_end_matches(LOG).to_owned());
+        let name =
+            noted.map_or_else(|| copies::damaged_name(directory), |name| name.trim_end_matches(log::SUFFIX).to_owned());
         for (from, to) in to_set_aside(directory, &name) {
             replace(&directory.file(&from), &directory.file(&to))?;
         }
-        for suffix in ["", LOG, "-shm"] {
-            directory.remove(&format!("{DATABASE_FILE}{suffix}"))?;
+        for name in [DATABASE_FILE, log::FILE, "offline-sessions.sqlite3-shm"] {
+            directory.remove(name)?;
         }
         replace(&new, &directory.file(DATABASE_FILE))?;
     }
@@ -63,35 +67,29 @@ pub fn recover(directory: &Directory, held: Option<DatabaseId>) -> Result<(Datab
 }
 
 fn rebuild(directory: &Directory, held: Option<DatabaseId>) -> Result<(DatabaseId, Recovered)> {
-    let mut sources = sources::all(directory)?;
-    if let Some(newer) = sources.iter().find_map(|source| schema::newer(&source.connection)) {
+    let files = Files::read(directory)?;
+    let tables = tables::all(&schema::example()?)?;
+    if let Some(newer) = files.newer(&tables) {
         // Newer code knows better what to do with it.
-        drop(sources);
         remove_unfinished(directory)?;
         return Err(newer);
     }
-    let id = trusted_id(&sources, held)?.map_or_else(DatabaseId::random, Ok)?;
-    register(&sources, id)?;
-    latest_first(&mut sources);
+    let id = files.trusted_id(&tables, held).map_or_else(DatabaseId::random, Ok)?;
+    let sources = files.sources(&tables, id);
+    let known = sources.iter().filter_map(|source| source.state).chain(commits::noted(directory, id)).max();
+    let known = known.unwrap_or_default();
     let unfinished = directory.file(UNFINISHED);
     directory.create_private(&unfinished)?;
-    let mut recovered = Recovered { complete: true, ..Recovered::default() };
-    {
-        let mut new = schema::create(&unfinished, id)?;
-        new.pragma_update(None, "foreign_keys", false)?;
-        let tx = new.transaction()?;
-        merge(&tx, &sources, id, &mut recovered)?;
-        let known_by_keys = tx.query_row(KNOWN_BY_KEYS, [], |row| row.get::<_, u32>(0))?;
-        recovered.lost.sessions = recovered.lost.sessions.max(known_by_keys as usize);
-        tx.execute_batch(MEND)?;
-        let known =
-            sources.iter().filter_map(Source::commits).chain(commits::noted(directory, id)).max().unwrap_or_default()
-                + 1;
-        tx.execute("UPDATE meta SET commits = ?1", [known])?;
-        tx.commit()?;
-        new.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-    }
-    drop(sources);
+    let mut new = schema::create(&unfinished, id)?;
+    new.pragma_update(None, "foreign_keys", false)?;
+    let tx = new.transaction()?;
+    let mut recovered = merge::merge(&tx, &tables, &sources, id)?;
+    losses::note(&mut recovered, &tx, &tables, &sources, id, known)?;
+    tx.execute_batch(MEND)?;
+    tx.execute("UPDATE meta SET commits = ?1", [known + 1])?;
+    tx.commit()?;
+    new.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    drop(new);
     sync(&unfinished)?;
     directory.write_id(id)?;
     let damaged = to_set_aside(directory, &copies::damaged_name(directory));
@@ -105,71 +103,12 @@ fn rebuild(directory: &Directory, held: Option<DatabaseId>) -> Result<(DatabaseI
 
 fn remove_unfinished(directory: &Directory) -> Result<()> {
     for name in directory.own_files()? {
-        if [SCRATCH, UNFINISHED, FINISHED].iter().any(|start| name.starts_with(start)) {
+        if [UNFINISHED, FINISHED].iter().any(|start| name.starts_with(start)) {
             directory.remove(&name)?;
         }
     }
     report::remove_prepared(directory)
 }
-
-/// Takes each row from the first source that has it intact. A table that is whole in one source says which rows there are, and what
-/// older ones have was removed since.
-fn merge(new: &Connection, sources: &[Source], id: DatabaseId, recovered: &mut Recovered) -> Result<()> {
-    for (table, key) in TABLES.into_iter().filter(|(table, _)| *table != "meta") {
-        let known = sums::columns(new, table)?;
-        let (mut taken, mut damaged) = (HashSet::new(), HashSet::new());
-        let mut is_complete = false;
-        for source in sources {
-            let mut found = found::read(source, table, key, &known);
-            // Rows of another database are no loss.
-            if source.copy_at.is_none() && sums::carried_id(&source.connection) == Some(id) {
-                damaged.extend(std::mem::take(&mut found.damaged));
-            }
-            // What newer code added is left out: this code could not keep its checksums.
-            let columns: Vec<&String> = known.iter().filter(|column| found.columns.contains(column)).collect();
-            let at = |column: &String| found.columns.iter().position(|other| other == column);
-            let places: Vec<usize> = columns.iter().filter_map(|column| at(column)).collect();
-            let names: Vec<&str> = columns.iter().map(|column| column.as_str()).collect();
-            let marks = vec!["?"; names.len()].join(", ");
-            let sql = format!("INSERT OR IGNORE INTO {table} ({}) VALUES ({marks})", names.join(", "));
-            if names.is_empty() {
-                continue;
-            }
-            let mut statement = new.prepare(&sql)?;
-            for (name, values) in found.rows {
-                if taken.contains(&name)
-                    || statement.execute(params_from_iter(places.iter().map(|at| &values[*at])))? == 0
-                {
-                    continue;
-                }
-                taken.insert(name);
-                if table == "session" {
-                    recovered.restored += usize::from(source.copy_at.is_some());
-                    recovered.kept += usize::from(source.copy_at.is_none());
-                    recovered.copy_at = recovered.copy_at.max(source.copy_at);
-                }
-            }
-            // Else what it lacks may have been removed since the copy was made, or lost by its damage: rather too much than too little.
-            if found.whole && source.complete && source.commits().is_some() {
-                is_complete = source.copy_at.is_none();
-                break;
-            }
-        }
-        let lost = match table {
-            "session" => &mut recovered.lost.sessions,
-            "pending" => &mut recovered.lost.pending_licenses,
-            "debt" => &mut recovered.lost.releases,
-            _ => continue,
-        };
-        *lost = damaged.difference(&taken).count();
-        recovered.complete &= is_complete;
-    }
-    Ok(())
-}
-
-/// Sessions of which only their keys are left.
-const KNOWN_BY_KEYS: &str =
-    "SELECT count(DISTINCT session) FROM session_key WHERE session NOT IN (SELECT id FROM session)";
 
 /// What makes the rows of several sources one database. Nothing that was proven counts any more: every lane starts a generation.
 const MEND: &str = "
@@ -177,7 +116,6 @@ INSERT OR IGNORE INTO lane (id, origin, partition, key_system, generation, bindi
     SELECT DISTINCT lane, lane_key ->> 0, lane_key ->> 1, lane_key ->> 2, 0, '{\"electron\":\"\",\"chromium\":\"\"}', 0
     FROM session WHERE lane NOT IN (SELECT id FROM lane);
 DELETE FROM session WHERE lane NOT IN (SELECT id FROM lane);
-DELETE FROM session_key WHERE session NOT IN (SELECT id FROM session);
 INSERT OR IGNORE INTO session_key (key_id, session) SELECT value, session.id FROM session, json_each(session.key_ids);
 DELETE FROM pending WHERE session NOT IN (SELECT id FROM session);
 -- Of an earlier state than its row: adopted since. Of the others it is not known how far they had come.
@@ -196,7 +134,7 @@ UPDATE lane SET generation = 1 + max(generation, coalesce((SELECT max(max(coales
 
 /// What there is of the damaged database and its log, and their names when they are set aside.
 fn to_set_aside(directory: &Directory, name: &str) -> Vec<(String, String)> {
-    let names = ["", LOG].map(|suffix| (format!("{DATABASE_FILE}{suffix}"), format!("{name}{suffix}")));
+    let names = ["", log::SUFFIX].map(|suffix| (format!("{DATABASE_FILE}{suffix}"), format!("{name}{suffix}")));
     let is_something = |file: &str| directory.file(file).metadata().is_ok_and(|metadata| metadata.len() > 0);
     names.into_iter().filter(|(from, _)| is_something(from)).collect()
 }

@@ -233,10 +233,12 @@ fn expect_ours(connection: &Connection, id: DatabaseId) -> Result<()> {
 }
 
 /// The error of a database that only newer code may write, however damaged it is otherwise: its header and its first row agree.
-pub fn newer(connection: &Connection) -> Option<Error> {
-    let found = version(connection).ok().filter(|found| NEWER.contains(found))?;
-    let oldest = oldest_writer(connection).filter(|oldest| NEWER.contains(oldest));
-    oldest.map(|_| Error::NewerDatabase { found, known: SCHEMA_VERSION })
+/// (Format: <https://www.sqlite.org/fileformat2.html#the_database_header>)
+pub fn newer(first_page: &[u8; PAGE], oldest_writer: i64) -> Option<Error> {
+    let number = |at: usize| first_page[at..].first_chunk().map(|four| i64::from(u32::from_be_bytes(*four)));
+    let found = number(60).filter(|_| number(68) == Some(APPLICATION_ID))?;
+    let is_newer = NEWER.contains(&found) && NEWER.contains(&oldest_writer);
+    is_newer.then_some(Error::NewerDatabase { found, known: SCHEMA_VERSION })
 }
 
 pub fn has_log(path: &Path) -> bool {
@@ -247,13 +249,6 @@ pub fn has_log(path: &Path) -> bool {
 pub fn fold_at_close(connection: &Connection, fold: bool) -> Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !fold)?;
     Ok(())
-}
-
-/// The pages at which tables and indexes begin.
-pub fn roots(connection: &Connection) -> Result<Vec<u32>> {
-    let mut statement = connection.prepare("SELECT rootpage FROM sqlite_schema WHERE rootpage > 0")?;
-    let roots = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    Ok(roots)
 }
 
 /// How many commits there were; `None`: the row that says so is damaged. The connection knows the id.
@@ -354,17 +349,22 @@ fn schema_of(connection: &Connection) -> Result<Vec<String>> {
     Ok(definitions)
 }
 
+/// A database like any other of ours, in memory and empty.
+pub fn example() -> Result<Connection> {
+    let id = DatabaseId::random()?;
+    let mut connection = Connection::open_in_memory()?;
+    sums::register(&connection, id)?;
+    define(&mut connection, id)?;
+    Ok(connection)
+}
+
 /// What `schema_of` says of a database that was just created; made once in each process.
 fn expected_schema() -> Result<&'static [String]> {
     static EXPECTED: OnceLock<Vec<String>> = OnceLock::new();
     if let Some(expected) = EXPECTED.get() {
         return Ok(expected);
     }
-    let id = DatabaseId::random()?;
-    let mut connection = Connection::open_in_memory()?;
-    sums::register(&connection, id)?;
-    define(&mut connection, id)?;
-    let schema = schema_of(&connection)?;
+    let schema = schema_of(&example()?)?;
     Ok(EXPECTED.get_or_init(|| schema))
 }
 

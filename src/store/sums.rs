@@ -44,20 +44,12 @@ impl DatabaseId {
         self.sum("")
     }
 
-    /// The checksum of a text that stands beside the database.
-    pub fn sum(self, text: &str) -> String {
-        hex::encode(&Sha256::new().chain_update(self.0).chain_update(text).finalize()[..4])
-    }
-}
-
-/// Gives a connection `row_sum(table, columns…)`, which the schema's triggers call.
-pub fn register(connection: &Connection, id: DatabaseId) -> Result<()> {
-    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
-    connection.create_scalar_function("row_sum", -1, flags, move |context| {
+    /// The checksum of a table's row.
+    pub fn row_sum<'a>(self, table: &'a str, values: impl Iterator<Item = ValueRef<'a>>) -> i64 {
         let mut hash = Sha256::new();
-        hash.update(id.0);
-        for at in 0..context.len() {
-            let (tag, bytes): (u8, &[u8]) = match context.get_raw(at) {
+        hash.update(self.0);
+        for value in std::iter::once(ValueRef::Text(table.as_bytes())).chain(values) {
+            let (tag, bytes): (u8, &[u8]) = match value {
                 ValueRef::Null => (0, &[]),
                 ValueRef::Integer(number) => (1, &number.to_le_bytes()),
                 ValueRef::Real(number) => (2, &number.to_le_bytes()),
@@ -70,7 +62,22 @@ pub fn register(connection: &Connection, id: DatabaseId) -> Result<()> {
         }
         let digest = hash.finalize();
         let (sum, _) = digest.split_first_chunk().expect("SHA-256 has 32 bytes");
-        Ok(i64::from_le_bytes(*sum))
+        i64::from_le_bytes(*sum)
+    }
+
+    /// The checksum of a text that stands beside the database.
+    pub fn sum(self, text: &str) -> String {
+        hex::encode(&Sha256::new().chain_update(self.0).chain_update(text).finalize()[..4])
+    }
+}
+
+/// Gives a connection `row_sum(table, columns…)`, which the schema's triggers call.
+pub fn register(connection: &Connection, id: DatabaseId) -> Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
+    connection.create_scalar_function("row_sum", -1, flags, move |context| {
+        let ValueRef::Text(table) = context.get_raw(0) else { return Ok(None) };
+        let values = (1..context.len()).map(|at| context.get_raw(at));
+        Ok(std::str::from_utf8(table).ok().map(|table| id.row_sum(table, values)))
     })?;
     Ok(())
 }

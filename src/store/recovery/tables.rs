@@ -1,0 +1,136 @@
+//! Rows of ours among the records of a file: their checksums tell what they are.
+
+use std::collections::HashSet;
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row};
+
+use super::pages::{Node, Pages, Record, Tree};
+use crate::error::Result;
+use crate::store::schema::TABLES;
+use crate::store::sums::{self, DatabaseId};
+
+/// A table in the pages in which every database of ours has it: all are made alike.
+pub struct Table {
+    pub name: &'static str,
+    /// Those that its checksum covers.
+    pub columns: Vec<String>,
+    /// Which of them hold numbers that SQLite writes down as integers where it can.
+    are_real: Vec<bool>,
+    pub root: u32,
+    /// One without row numbers is kept as an index.
+    kind: Tree,
+    indexes: Vec<u32>,
+}
+
+/// The tables of a database that was just made, in the order of the schema.
+pub fn all(new: &Connection) -> Result<Vec<Table>> {
+    let list = |sql: &str, table: &str| -> Result<Vec<u32>> {
+        let mut statement = new.prepare(sql)?;
+        let found = statement.query_map([table], |row: &Row<'_>| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        Ok(found)
+    };
+    let table = |name| {
+        let columns = sums::columns(new, name)?;
+        let real = "SELECT cid FROM pragma_table_info(?1) WHERE type = 'REAL'";
+        let real: HashSet<u32> = list(real, name)?.into_iter().collect();
+        let roots = list(
+            "SELECT rootpage FROM sqlite_schema WHERE tbl_name = ?1 AND rootpage > 0 ORDER BY type = 'index'",
+            name,
+        )?;
+        let is_index = list("SELECT wr FROM pragma_table_list WHERE name = ?1", name)? == [1];
+        let (root, indexes) = roots.split_first().expect("a table has a page");
+        let are_real = (0..).zip(&columns).map(|(at, _)| real.contains(&at)).collect();
+        Ok(Table {
+            name,
+            columns,
+            are_real,
+            root: *root,
+            kind: if is_index { Tree::Index } else { Tree::Table },
+            indexes: indexes.to_vec(),
+        })
+    };
+    TABLES.into_iter().map(|(name, _)| table(name)).collect()
+}
+
+impl Table {
+    /// The values of a record, if it is an intact row of this table.
+    pub fn row(&self, record: &Record, id: DatabaseId) -> Option<Vec<Value>> {
+        // Newer code adds columns behind it.
+        let &Value::Integer(sum) = record.values.get(self.columns.len())? else { return None };
+        let mut values = record.values.clone();
+        values.remove(self.columns.len());
+        // A key that is a number is the row's number.
+        if values[0] == Value::Null {
+            values[0] = Value::Integer(record.number);
+        }
+        for (value, is_real) in values.iter_mut().zip(&self.are_real) {
+            if let (Value::Integer(number), true) = (&value, is_real) {
+                *value = Value::Real(*number as f64);
+            }
+        }
+        if id.row_sum(self.name, values.iter().map(Into::into)) != sum {
+            return None;
+        }
+        values.truncate(self.columns.len());
+        Some(values)
+    }
+
+    /// The first record of the page at which this table begins, intact or not.
+    pub fn first(&self, pages: &Pages<'_>) -> Option<Record> {
+        Node::read(pages.get(self.root)?)?.records(pages).flatten().next()
+    }
+
+    /// Takes the intact rows from the pages that belong to this table.
+    pub fn tree(
+        &self,
+        pages: &Pages<'_>,
+        id: DatabaseId,
+        mut take: impl FnMut(Vec<Value>) -> Result<()>,
+    ) -> Result<Found> {
+        let (nodes, hangs_together) = pages.tree(self.root, self.kind);
+        let mut found = Found { damaged: HashSet::new(), is_whole: hangs_together };
+        let (mut rows, mut last) = (0, None);
+        for node in nodes.iter().filter(|node| node.is_leaf || self.kind == Tree::Index) {
+            for record in node.records(pages) {
+                let row = record.as_ref().and_then(|record| self.row(record, id));
+                let number = record.map(|record| record.number);
+                let is_next = last.replace(number) < Some(number) || self.kind == Tree::Index;
+                found.is_whole &= row.is_some() && is_next;
+                match row {
+                    Some(row) => take(row)?,
+                    None => found.damaged.extend(number),
+                }
+                rows += 1;
+            }
+        }
+        found.is_whole &= self.indexed(pages).is_none_or(|indexed| indexed <= rows);
+        Ok(found)
+    }
+
+    /// What a session is known to a viewer by, so that one has it once only; `None`: it is none, or one whose keys are not known.
+    pub fn title(&self, row: &[Value]) -> Option<String> {
+        let at = |name: &str| row.get(self.columns.iter().position(|column| column == name)?);
+        let keys = at("key_ids").filter(|keys| **keys != Value::Text("[]".to_owned()))?;
+        Some(format!("{:?}", (at("lane_key")?, at("content_id")?, keys)))
+    }
+
+    /// How many rows its indexes know of: a tree one of whose pages was exchanged for another may hang together all the same. `None`: it
+    /// has none.
+    fn indexed(&self, pages: &Pages<'_>) -> Option<usize> {
+        let count = |root: &u32| {
+            let (nodes, hangs_together) = pages.tree(*root, Tree::Index);
+            let entries: Option<Vec<Record>> = nodes.iter().flat_map(|node| node.records(pages)).collect();
+            entries.filter(|_| hangs_together).map(|entries| entries.len())
+        };
+        (!self.indexes.is_empty()).then(|| self.indexes.iter().filter_map(count).max().unwrap_or(usize::MAX))
+    }
+}
+
+/// What there is of a table in its own pages.
+pub struct Found {
+    /// The numbers of rows that are not intact, as they stand there.
+    pub damaged: HashSet<i64>,
+    /// No other rows were there.
+    pub is_whole: bool,
+}
