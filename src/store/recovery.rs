@@ -75,8 +75,9 @@ fn rebuild(directory: &Directory, held: Option<DatabaseId>) -> Result<(DatabaseI
         return Err(newer);
     }
     let id = files.trusted_id(&tables, held).map_or_else(DatabaseId::random, Ok)?;
-    let sources = files.sources(&tables, id);
-    let known = sources.iter().filter_map(|source| source.state).chain(commits::noted(directory, id)).max();
+    let noted = commits::noted(directory, id);
+    let sources = files.sources(&tables, id, noted);
+    let known = sources.iter().filter_map(|source| source.state).chain(noted).max();
     let known = known.unwrap_or_default();
     let unfinished = directory.file(UNFINISHED);
     directory.create_private(&unfinished)?;

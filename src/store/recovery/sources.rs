@@ -129,28 +129,35 @@ impl Files {
         [self.database(), self.with_log()].into_iter().chain(self.copies()).find_map(newer)
     }
 
-    /// All sources of the database `id`, the latest first.
-    pub fn sources(&self, tables: &[Table], id: DatabaseId) -> Vec<Source<'_>> {
+    /// All sources of the database `id`, the latest first. So many commits are `noted` beside it.
+    pub fn sources(&self, tables: &[Table], id: DatabaseId, noted: Option<i64>) -> Vec<Source<'_>> {
         let meta = &tables[0];
         let commits_on = |page: Option<&Page>| number(&meta.row(&records(page?).next()?, id)?, 2);
         let commits = |pages: &Pages<'_>| commits_on(pages.get(meta.root));
         let (file, log) = (self.database(), self.log());
+        let mut sources: Vec<Source<'_>> = Vec::new();
+        for (at, copy) in &self.copies {
+            let pages = Pages::of(copy);
+            let kind = Kind::Copy { at: *at };
+            sources.push(Source { own: own(&pages), state: commits(&pages), pages: Rc::new(pages), kind });
+        }
         // Each commit counts itself.
         let mut in_log = Vec::new();
         for commit in &log.commits {
             let counted = commits_on(commit.iter().find(|(number, _)| *number == meta.root).map(|(_, page)| *page));
             in_log.push(counted.or(in_log.last().copied().flatten().map(|last: i64| last + 1)));
         }
-        // One of the past, or of another database, counts less than the file, or nothing.
+        // A log of the past, or of another database, counts less than the file, or nothing. Where the file itself does not say, others do.
         let latest = in_log.iter().max().copied().flatten();
-        let is_applied = latest.is_some() && latest >= commits(&file);
+        let known = sources.iter().map(|copy| copy.state).max().flatten().max(noted);
+        let is_applied = latest.is_some() && latest >= commits(&file).or(known);
         let now = Rc::new(if is_applied { self.with_log() } else { self.database() });
         let places: HashSet<*const Page> = now.each().map(|(_, page)| std::ptr::from_ref(page)).collect();
         let is_replaced = |page: &&Page| !places.contains(&std::ptr::from_ref(*page));
         let state = commits(&now);
         let is_sure = !log.is_damaged && commits(&file).is_some() && state.is_some();
-        let mut sources =
-            vec![Source { own: own(&now), pages: Rc::clone(&now), state, kind: Kind::Damaged { is_sure } }];
+        let kind = Kind::Damaged { is_sure };
+        sources.insert(0, Source { own: own(&now), pages: Rc::clone(&now), state, kind });
         for (commit, state) in log.commits.iter().zip(&in_log).rev() {
             let own = commit.iter().map(|(_, page)| *page).filter(is_replaced).collect();
             sources.push(Source { own, pages: Rc::clone(&now), state: *state, kind: Kind::Before });
@@ -162,10 +169,6 @@ impl Files {
             state,
             kind: Kind::Before,
         });
-        sources.extend(self.copies.iter().map(|(at, copy)| {
-            let pages = Pages::of(copy);
-            Source { own: own(&pages), state: commits(&pages), pages: Rc::new(pages), kind: Kind::Copy { at: *at } }
-        }));
         // Where that cannot be told of the damaged one, none is later.
         sources.sort_by_key(|source| Reverse(source.state.or(source.is_now().then_some(i64::MAX))));
         sources
