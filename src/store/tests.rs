@@ -4,6 +4,6 @@ mod commit;
 mod commits;
 mod directory;
 mod fixtures;
+mod pages;
 mod recovery;
 mod round_trip;
-mod salvage;

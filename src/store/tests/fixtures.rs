@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::model::{Binding, Capabilities, Lane, LaneKey, Rules, Session, Standing};
-use crate::store::{Change, Store};
+use crate::store::{Change, Recovered, Store};
 
 /// What the observer was told: one entry a commit.
 pub type Told = Arc<Mutex<Vec<Vec<Change>>>>;
@@ -17,6 +17,11 @@ pub fn directory() -> tempfile::TempDir {
 
 pub fn open(path: &Path) -> Result<Store> {
     Store::open(path, Duration::ZERO, Arc::new(|_| {})).map(|(store, _)| store)
+}
+
+/// Opens whatever is there, and gives what was recovered.
+pub fn open_damaged(path: &Path) -> (Store, Option<Recovered>) {
+    Store::open(path, Duration::ZERO, Arc::new(|_| {})).expect("it opens, whatever is in it")
 }
 
 pub fn open_told(path: &Path) -> (Store, Told) {

@@ -4,22 +4,17 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::fixtures::{directory, lane, session};
+use super::fixtures::{directory, lane, open_damaged as open, session};
 use crate::error::{Error, Result};
 use crate::model::{Lane, Pending, Session};
+use crate::store::Store;
 use crate::store::directory::DATABASE_FILE;
-use crate::store::{Recovered, Store};
 
 const SESSIONS: usize = 40;
-
-fn open(path: &Path) -> (Store, Option<Recovered>) {
-    Store::open(path, Duration::ZERO, Arc::new(|_| {})).expect("it opens, whatever is in it")
-}
 
 /// Sessions, one with a pending licence and one whose content was removed, and a copy of them; then as many again without a copy.
 /// Killed, so that the log is not folded in.
