@@ -132,8 +132,12 @@ impl Files {
     /// All sources of the database `id`, the latest first. So many commits are `noted` beside it.
     pub fn sources(&self, tables: &[Table], id: DatabaseId, noted: Option<i64>) -> Vec<Source<'_>> {
         let meta = &tables[0];
-        let commits_on = |page: Option<&Page>| number(&meta.row(&records(page?).next()?, id)?, 2);
-        let commits = |pages: &Pages<'_>| commits_on(pages.get(meta.root));
+        let counted = |page: &Page| records(page).find_map(|record| number(&meta.row(&record, id)?, 2));
+        // Its page may be in another's place.
+        let commits = |pages: &Pages<'_>| {
+            let anywhere = || pages.each().find_map(|(_, page)| counted(page));
+            pages.get(meta.root).and_then(counted).or_else(anywhere)
+        };
         let (file, log) = (self.database(), self.log());
         let mut sources: Vec<Source<'_>> = Vec::new();
         for (at, copy) in &self.copies {
@@ -144,8 +148,8 @@ impl Files {
         // Each commit counts itself.
         let mut in_log = Vec::new();
         for commit in &log.commits {
-            let counted = commits_on(commit.iter().find(|(number, _)| *number == meta.root).map(|(_, page)| *page));
-            in_log.push(counted.or(in_log.last().copied().flatten().map(|last: i64| last + 1)));
+            let says = commit.iter().find_map(|(_, page)| counted(page));
+            in_log.push(says.or(in_log.last().copied().flatten().map(|last: i64| last + 1)));
         }
         // A log of the past, or of another database, counts less than the file, or nothing. Where the file itself does not say, others do.
         let latest = in_log.iter().max().copied().flatten();
