@@ -50,6 +50,25 @@ describe('what the catalogue lists', () => {
     expect(await offline.list()).toEqual(before);
   });
 
+  test('under an id that the app has put for a title with these keys was downloaded again: it plays by the new licence alone', async () => {
+    const offline = await app.open();
+    await app.store(1);
+    forget('title 1');
+    await offline.put(app.download('title 1', [keyId(1)]));
+    expect(await offline.list()).toHaveLength(2);
+    expect(await reconcile()).toEqual({ ...NONE, replaced: 1 });
+    expect(offline.verdict('title 1')).toMatchObject({ playable: 'offline' });
+    expect(await offline.revalidate()).toMatchObject({ released: 1, licenseRequests: 0 });
+    expect(app.leftovers()).toEqual([]);
+  });
+
+  test('under some of its ids only is not: what is missing has keys of its own', async () => {
+    const offline = await app.open();
+    await offline.put([app.download('title 0', [keyId(0)]), app.download('title 0', [keyId(1)])]);
+    app.catalogue.get('title 0').pop();
+    expect(await reconcile()).toEqual({ ...NONE, missing: 1 });
+  });
+
   test('under other session ids was downloaded again: the old licence goes', async () => {
     const offline = await app.open();
     await app.store(2);

@@ -27,8 +27,10 @@ class Judge {
   /** @type {Set<string>} */
   #titles;
   #unfinished;
-  /** What was removed since. @type {Set<string>} */
-  #removed = new Set();
+  /** What was removed since, and how much had been told by then. @type {Map<string, number>} */
+  #removed = new Map();
+  /** What the app has put since. @type {Set<string>} */
+  #put = new Set();
   #standing;
   #inCopies;
   #closed;
@@ -61,9 +63,10 @@ class Judge {
 
   /** The app has put what it has. @param {StoredSession[]} rows */
   put(rows) {
-    for (const { facts } of rows.map(rowOf)) {
+    for (const { name, facts } of rows.map(rowOf)) {
       this.#acknowledged.add(facts);
       this.#latest.add(facts);
+      this.#put.add(name);
     }
   }
 
@@ -71,7 +74,7 @@ class Judge {
   removed(contentId) {
     for (const name of [...this.#titles].filter((title) => title.startsWith(`${contentId} `))) {
       this.#titles.delete(name);
-      this.#removed.add(name);
+      this.#removed.set(name, this.told.length);
     }
   }
 
@@ -80,7 +83,7 @@ class Judge {
     for (const row of rows) {
       const { name, facts } = rowOf(row);
       if (!this.#acknowledged.has(facts)) this.#wrong(`${name} was never acknowledged as ${facts}`);
-      else if (this.#removed.has(name)) this.#wrong(`${name} was removed, and is back`);
+      else if (this.#removed.has(name) && !this.#isRestored(name)) this.#wrong(`${name} was removed, and is back`);
       else if (row.state !== 'active' || row.suspect || this.#latest.has(facts)) continue;
       else if (this.told.length === 0 && this.#mayBeShorter) this.#found('rolledBackUntold', `${name} is as it was once`);
       else this.#wrong(`${name} is trusted as it was once: ${facts}`);
@@ -91,15 +94,23 @@ class Judge {
   missing(rows, held) {
     const listed = rows.map((row) => rowOf(row).name);
     const names = new Set(listed);
-    for (const name of names) if (listed.indexOf(name) !== listed.lastIndexOf(name)) this.#wrong(`${name} is on record twice`);
+    // What is put under an id that was lost, and told, is another download until the next launch's catalogue says otherwise.
+    const mayBeTwice = (/** @type {string} */ name) => this.told.length > 0 && this.#put.has(name);
+    const isTwice = (/** @type {string} */ name) => listed.indexOf(name) !== listed.lastIndexOf(name);
+    for (const name of names) if (isTwice(name) && !mayBeTwice(name)) this.#wrong(`${name} is on record twice`);
     for (const name of this.#titles) if (!names.has(name)) this.#missing(name, this.#standing.titles);
     for (const name of this.#unfinished) if (!held.sessionIds.has(name)) this.#missing(name, this.#standing.unfinished);
     for (const name of names) {
-      if (this.#titles.has(name) || this.#removed.has(name)) continue;
+      if (this.#titles.has(name) || (this.#removed.has(name) && !this.#isRestored(name))) continue;
       if (this.told.length > 0) this.#found('rowsBackFromACopy', name);
       else if (this.#mayBeShorter) this.#found('rolledBackUntold', `${name} is back`);
       else this.#wrong(`${name} is back, and nobody said so`);
     }
+  }
+
+  /** Where stored sessions were lost, what a copy has may have been removed since: said after the removal, it is no wrong row. @param {string} name */
+  #isRestored(name) {
+    return this.told.slice(this.#removed.get(name)).some(({ complete, restored }) => complete === false && restored > 0);
   }
 
   /** @param {string} name @param {Set<string>} standing */

@@ -12,7 +12,7 @@ use super::memory::Memory;
 use crate::error::{Error, Result};
 use crate::lifecycle::Context;
 use crate::model::{
-    CatalogueContent, CatalogueEntry, LaneId, LaneKey, LaunchId, Pending, Reason, RowId, Stage, checked_lane,
+    CatalogueContent, CatalogueEntry, LaneId, LaneKey, LaunchId, Pending, Reason, RowId, Session, Stage, checked_lane,
 };
 use crate::plan::{CataloguePlan, Listed, compare_with_catalogue};
 use crate::store::Tx;
@@ -94,7 +94,7 @@ impl Engine {
                 for row in &plan.replaced {
                     report.replaced += usize::from(remove_row(tx, *row)?);
                 }
-                miss(tx, &plan, launch, &mut report)?;
+                miss(tx, &memory, &plan, &present, launch, &mut report)?;
             }
             // Whatever was just forgotten: a download under way holds its ids.
             for session in contents.iter().filter(|content| content.incomplete).flat_map(|content| &content.sessions) {
@@ -163,9 +163,24 @@ fn adopt_again(tx: &mut Tx<'_>, row: RowId, content: &CatalogueContent) -> Resul
     tx.save_session(&session)
 }
 
-fn miss(tx: &mut Tx<'_>, plan: &CataloguePlan, launch: LaunchId, report: &mut ReconcileReport) -> Result<()> {
+/// What is missing twice is gone. A row whose keys another one has that the catalogue lists was downloaded again, and put already.
+fn miss(
+    tx: &mut Tx<'_>,
+    memory: &Mutex<Memory>,
+    plan: &CataloguePlan,
+    present: &BTreeSet<RowId>,
+    launch: LaunchId,
+    report: &mut ReconcileReport,
+) -> Result<()> {
     for row in &plan.missing {
         let Some(mut session) = tx.session(*row)? else { continue };
+        let has_its_keys = |other: &Session| session.key_ids.iter().all(|key_id| other.key_ids.contains(key_id));
+        let mut others = rows_of_content(tx, memory, &session.content_id)?;
+        others.retain(|other| present.contains(&other.id) && has_its_keys(other));
+        if !session.key_ids.is_empty() && !others.is_empty() {
+            report.replaced += usize::from(remove_row(tx, *row)?);
+            continue;
+        }
         match session.missing_launch {
             Some(first) if first < launch => report.removed += usize::from(remove_row(tx, *row)?),
             Some(_) => report.missing += 1,

@@ -83,6 +83,8 @@ fn rebuild(directory: &Directory, held: Option<DatabaseId>) -> Result<(DatabaseI
     directory.create_private(&unfinished)?;
     let mut new = schema::create(&unfinished, id)?;
     new.pragma_update(None, "foreign_keys", false)?;
+    // No file of SQLite's own choice has rows of ours.
+    new.pragma_update(None, "temp_store", "MEMORY")?;
     let tx = new.transaction()?;
     let mut recovered = merge::merge(&tx, &tables, &sources, id)?;
     losses::note(&mut recovered, &tx, &tables, &sources, id, known)?;
