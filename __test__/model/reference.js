@@ -138,8 +138,11 @@ class Reference {
       facts: new Map(), refused: new Set(), mayBeGone: false, isReplaced: false, isWished: false, isAnew: false, reason: null, requestId: null, adoptedAs: null, spent: new Set(),
     };
     row.renewable ||= renewable;
-    // After a wipe the id may be that of another session of the title, of which nothing is proven.
-    if (row.slot !== slot) this.facts(row).proof = null;
+    // After a wipe the id may be that of another session of the title, of which nothing is proven, and nothing was asked for.
+    if (row.slot !== slot) {
+      this.facts(row).proof = null;
+      row.requestId = null;
+    }
     Object.assign(row, { slot, keyIds, isReplaced: false });
     if (proven) {
       // The app has a licence of its own making: what was asked for before is over.

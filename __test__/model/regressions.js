@@ -128,6 +128,17 @@ const REGRESSIONS = [
       { op: 'revalidate' },
     ],
   },
+  {
+    shows: 'a title that was downloaded again under the id of its other session is asked for anew',
+    sequence: [
+      { op: 'library', cdm: 0, titles: { film: 'proven', series: 'unproven', split: 'proven', hers: 'proven' } },
+      { op: 'put', title: 'series', how: 'proven' },
+      { op: 'interrupt', step: 'created', nth: 1, then: 'leave', arrives: false, update: 'salts' },
+      { op: 'put', title: 'series', how: 'proven' },
+      { op: 'update', breaks: 'wipe' },
+      { op: 'connect', state: 'online', moved: false },
+    ],
+  },
 ];
 
 module.exports = { REGRESSIONS };

@@ -137,6 +137,7 @@ function watch(driver, reference, truth) {
       const at = laneIndex(session.lane);
       const row = isPast() ? undefined : mayBeAsked(session, 'license');
       if (row && row.sessionId === session.sessionId) mayBePaidFor(row, context.requestId);
+      const slot = row?.slot;
       const outcome = await driver.license(session, {
         ...context,
         async sessionCreated(sessionId) {
@@ -151,7 +152,8 @@ function watch(driver, reference, truth) {
           row.pending.add(sessionId);
         },
         async acquireLicense(message) {
-          if (row) row.requestId = context.requestId;
+          // Put with other keys meanwhile, it will be asked for anew.
+          if (row && row.slot === slot) row.requestId = context.requestId;
           reference.tally.licenseRequests += 1;
           return context.acquireLicense(message);
         },

@@ -155,7 +155,7 @@ pub(super) fn put_one(
     let given_up_with = known.as_ref().filter(|known| is_another_download(known, input));
     let given_up_licence =
         given_up_with.and_then(|known| known.pending.as_ref()).map(|pending| pending.session_id.clone());
-    if given_up_licence.is_some() {
+    if given_up_with.is_some() {
         (session.pending, session.request_id) = (None, None);
     }
     if let Some(key_ids) = proof_of_new_row(input) {
