@@ -58,4 +58,10 @@ function useAttachedApp() {
   return app;
 }
 
-module.exports = { useAttachedApp, componentsOf, updaterOf, process38, process39, PLACE };
+/** What an Electron has that nobody has attached to, or no longer. */
+function expectNothingOf({ app: electronApp, ipcMain, powerMonitor, hidden }) {
+  const listeners = (emitter) => emitter.events.eventNames();
+  expect([listeners(electronApp), listeners(ipcMain), listeners(powerMonitor), [...ipcMain.handlers.keys()], hidden.length]).toEqual([[], [], [], [], 0]);
+}
+
+module.exports = { expectNothingOf, useAttachedApp, componentsOf, updaterOf, process38, process39, PLACE };

@@ -33,6 +33,16 @@ const holdLock = ({ page }) => page.evaluate(() => new Promise((locked) => {
   navigator.locks.request('electron-offline-sessions', () => new Promise((free) => { globalThis.free = free; locked(); }));
 }));
 
+/** Another window that holds the lock, beside the one of an app with this Shaka Player and these titles. */
+async function lockedBy(app, shaka, titles) {
+  app.shaka = shaka;
+  await app.reopenWindow();
+  if (titles.length > 0) await app.install(titles);
+  const other = await app.openWindow();
+  await holdLock(other);
+  return other;
+}
+
 const pendingLock = ({ page }) => page.waitForFunction(async () => (await navigator.locks.query()).pending.some(({ name }) => name === 'electron-offline-sessions'));
 
 const told = (app) => app.window.page.evaluate(() => globalThis.told.splice(0));
@@ -42,10 +52,7 @@ describeBrowser('recordShaka, in Firefox', 'firefox', (found) => {
 
   test.each(VERSIONS)('has %s write licences under the origin\'s lock, while downloads are held, and lets go of both', async (shaka) => {
     const { app } = suite;
-    app.shaka = shaka;
-    await app.reopenWindow();
-    const other = await app.openWindow();
-    await holdLock(other);
+    const other = await lockedBy(app, shaka, []);
     const storing = app.download(TITLE, { method: 'storeRecorded' });
     await pendingLock(app.window);
     expect(app.requests()).toEqual({ media: 0, license: 0 });
@@ -58,11 +65,7 @@ describeBrowser('recordShaka, in Firefox', 'firefox', (found) => {
 
   test.each(VERSIONS)('has %s remove a licence under the lock, too', async (shaka) => {
     const { app } = suite;
-    app.shaka = shaka;
-    await app.reopenWindow();
-    await app.install([TITLE]);
-    const other = await app.openWindow();
-    await holdLock(other);
+    const other = await lockedBy(app, shaka, [TITLE]);
     const removing = app.player()('removeRecorded', URI);
     await pendingLock(app.window);
     expect(await app.player()('titles')).toHaveLength(1);
@@ -113,11 +116,7 @@ describeBrowser('recordShaka, in Firefox', 'firefox', (found) => {
 
   test.each(VERSIONS)('has %s open its sessions under the origin\'s lock', async (shaka) => {
     const { app } = suite;
-    app.shaka = shaka;
-    await app.reopenWindow();
-    await app.install([TITLE]);
-    const other = await app.openWindow();
-    await holdLock(other);
+    const other = await lockedBy(app, shaka, [TITLE]);
     const playing = app.player()('watchRecorded', { uri: URI, licenseUrl: app.licenseUrl });
     await pendingLock(other);
     await other.page.evaluate(() => globalThis.free());
