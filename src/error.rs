@@ -6,7 +6,7 @@ pub enum Error {
     /// Input that is refused whole; `field` names the place, as `[3].sessionId`.
     #[error("{field}: {message}")]
     InvalidArgument { field: String, message: String },
-    #[error("the directory is in use by process {}", pid.map_or("unknown".to_owned(), |pid| pid.to_string()))]
+    #[error("the directory is in use by process {}: another instance of the app, or an earlier open() that was not closed", pid.map_or("unknown".to_owned(), |pid| pid.to_string()))]
     InUse { pid: Option<u32> },
     #[error("the store is closed")]
     Closed,

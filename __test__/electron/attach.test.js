@@ -242,6 +242,9 @@ describe('one call', () => {
     ['autoUpdater', { autoUpdater: { autoDownload: true } }],
     ['confirmUpdate', { autoUpdater: new EventEmitter(), confirmUpdate: true }],
     ['knowledge', { knowledge: {} }],
+    ['acquireLicence', { acquireLicence: () => null }],
+    ['lockWait', { lockWait: 1_000 }],
+    ['lane', { lane: [PLACE] }],
   ])('is refused for its %s', async (field, wrong) => {
     const options = wrong && { ...app.electron.parts, process: process38, lanes: [PLACE], ...wrong };
     await expect(attachElectron(options)).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT', field });

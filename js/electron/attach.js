@@ -203,9 +203,23 @@ function driveWindows(offline, electron, lanes) {
 /** @param {ElectronParts & AttachOptions & Hooks} options */
 function partsOf(options) {
   check.object('options', options);
+  refuseMisspelt(options);
   for (const name of /** @type {const} */ (['app', 'ipcMain'])) check.object(name, options[name]);
   if (typeof options.BrowserWindow !== 'function') throw check.invalid('BrowserWindow', 'must be Electron\'s');
   return options;
+}
+
+const OPTIONS = [
+  'lanes', 'directory', 'lockWaitMs', 'allowedOrigins', 'confirmQuit', 'confirmUpdate', 'onRepaired', 'policy', 'acquireLicense', 'classifyRefusal',
+  'adopt', 'knowledge', 'preflight',
+];
+
+/** All of Electron may be given, too: classes, and objects. What is neither was meant for us. @param {object} options */
+function refuseMisspelt(options) {
+  const isClass = (/** @type {string} */ name) => /^[A-Z]/.test(name);
+  const isObject = (/** @type {unknown} */ value) => value === undefined || (typeof value === 'object' && !Array.isArray(value));
+  const misspelt = Object.entries(options).find(([name, value]) => !OPTIONS.includes(name) && !isClass(name) && !isObject(value));
+  if (misspelt) throw check.invalid(misspelt[0], `is none of the options ${OPTIONS.join(', ')}`);
 }
 
 module.exports = { attachElectron };

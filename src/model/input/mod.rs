@@ -24,7 +24,7 @@ pub fn parse_json<T: DeserializeOwned>(text: &str) -> Result<T> {
         let message = error.into_inner().to_string();
         // serde_json adds a position in a text that the caller has never seen.
         let message = message.split(" at line ").next().unwrap_or_default();
-        let at = Error::invalid(path.trim_start_matches('.'), message);
+        let at = Error::invalid(path.trim_start_matches('.'), in_javascript(message));
         // A field that is not there has no path of its own.
         match message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
             Some(field) if path == "." => Error::invalid(field, "must be given"),
@@ -34,6 +34,20 @@ pub fn parse_json<T: DeserializeOwned>(text: &str) -> Result<T> {
     })?;
     deserializer.end().map_err(|error| Error::invalid("", error.to_string()))?;
     Ok(value)
+}
+
+/// The same with the caller's names of types.
+fn in_javascript(message: &str) -> String {
+    let Some((found, expected)) = message.split_once(", expected ") else { return message.to_owned() };
+    let expected = match expected {
+        "i64" | "u64" | "u32" | "u16" | "u8" | "usize" => "an integer",
+        "f64" => "a number",
+        "a sequence" => "an array",
+        "a map" => "an object",
+        other => other.strip_prefix("struct ").map_or(other, |_| "an object"),
+    };
+    let found = found.replace("floating point", "number").replace("sequence", "array").replace(": map", ": object");
+    format!("{found}, expected {expected}")
 }
 
 /// What the player saw, as `reportPlayback` takes it.

@@ -305,3 +305,21 @@ fn a_platform_names_the_field_that_is_empty_or_too_long() {
     assert_eq!(refused("cdms", cdms(json!({ "keySystem": "b", "version": "" }))).as_deref(), Some("cdms[1].version"));
     assert_eq!(refused("cdms", cdms(json!({ "keySystem": "b", "version": null }))), None);
 }
+
+#[test]
+fn a_value_of_another_type_is_told_in_the_callers_words() {
+    let cases = [
+        (json!({ "expiration": "tomorrow" }), "expiration: invalid type: string \"tomorrow\", expected a number"),
+        (json!({ "keyIds": KEY }), &format!("keyIds: invalid type: string \"{KEY}\", expected an array")),
+        (
+            json!({ "rules": { "licenseDurationMs": 1.5 } }),
+            "rules.licenseDurationMs: invalid type: number `1.5`, expected an integer",
+        ),
+        (json!({ "rules": 5 }), "rules: invalid type: integer `5`, expected an object"),
+        (json!({ "contentId": [] }), "contentId: invalid type: array, expected a string"),
+        (json!({ "contentId": {} }), "contentId: invalid type: object, expected a string"),
+    ];
+    for (changes, message) in cases {
+        assert_eq!(check(changes).expect_err("refused").to_string(), message);
+    }
+}
