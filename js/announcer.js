@@ -1,5 +1,7 @@
 'use strict';
 
+const { coded } = require('./errors');
+
 /**
  * @typedef {import('./types').StoredSession} StoredSession
  * @typedef {import('./types').Verdict} Verdict
@@ -32,6 +34,11 @@ class Announcer {
     } catch (error) {
       process.nextTick(() => { throw error; });
     }
+  }
+
+  /** @param {unknown} error that no caller was waiting for, or that does not stop the work */
+  warn(error) {
+    this.tell('warning', coded(error));
   }
 
   /** @param {StoredSession[]} sessions as they are now */

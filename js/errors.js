@@ -10,7 +10,7 @@ const ERROR_CODES = Object.freeze({
   ERR_NOT_FOUND: 'What the call is about is no longer stored.',
   ERR_CATALOGUE_SHRANK: 'The catalogue given to `reconcile` is empty or lacks many contents at once; additions were stored, nothing was removed.',
   ERR_ABORTED: 'The caller\'s `signal` was aborted before the work was done.',
-  ERR_CALLBACK: 'A function that the caller gave, such as `onProgress`, threw; the cause is what it threw. The work goes on.',
+  ERR_CALLBACK: 'A function or a driver that the caller gave, such as `onProgress`, threw, or its window did; the cause is what it threw. The work goes on.',
   ERR_STORAGE: 'The database could not be read or written; the message says why.',
   ERR_DISK_FULL: 'There is no space left for the database; nothing of this call was written.',
   ERR_READ_ONLY: 'The directory or the database file cannot be written.',
@@ -47,4 +47,10 @@ class OfflineSessionsError extends Error {
   }
 }
 
-module.exports = { OfflineSessionsError, ERROR_CODES };
+/** An error as the app may tell it by its code: one that has none was thrown by what the app gave. @param {any} cause */
+function coded(cause) {
+  if (Object.hasOwn(ERROR_CODES, cause?.code)) return /** @type {OfflineSessionsError} */ (cause);
+  return new OfflineSessionsError('ERR_CALLBACK', String(cause?.message ?? cause), { cause });
+}
+
+module.exports = { OfflineSessionsError, ERROR_CODES, coded };

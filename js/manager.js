@@ -31,7 +31,7 @@ const { WorkLoop } = require('./work-loop');
  * @property {[Verdict]} content-blocked
  * @property {[RevalidationReport]} run-finished
  * @property {[UpdateAssessment]} update-assessed
- * @property {[unknown]} warning something failed that no caller was waiting for, or that does not stop the work
+ * @property {[OfflineSessionsError]} warning something failed that no caller was waiting for, or that does not stop the work
  */
 
 const MAX_TIMEOUT_MS = 86_400_000;
@@ -113,7 +113,7 @@ class OfflineSessions extends EventEmitter {
     this.#policy = JSON.parse(native.policy);
     const emit = /** @type {(event: any, value: any) => void} */ ((event, value) => this.emit(event, value));
     const announcer = new Announcer(emit, (contentId) => (this.#closing ? null : this.verdict(contentId)));
-    const warn = (/** @type {unknown} */ error) => announcer.tell('warning', error);
+    const warn = announcer.warn.bind(announcer);
     this.#announcer = announcer;
     this.#calls = new StoreCalls(native, () => announcer.forget(), warn);
     this.#loop = new WorkLoop(native, {
@@ -398,7 +398,7 @@ class OfflineSessions extends EventEmitter {
         notRenewable.push(...(await this.reconcile(lane)).notRenewable);
       } catch (error) {
         if (/** @type {any} */ (error).code === 'ERR_CLOSED') throw error;
-        this.#announcer.tell('warning', error);
+        this.#announcer.warn(error);
       }
     }
     await this.#loop.runOn();
@@ -415,7 +415,7 @@ class OfflineSessions extends EventEmitter {
     } catch (error) {
       this.#calls.assertOpen();
       // The app's server may not be there; then nobody knows.
-      if (!signal?.aborted) this.#announcer.tell('warning', error);
+      if (!signal?.aborted) this.#announcer.warn(error);
       return {};
     }
   }

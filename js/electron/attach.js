@@ -2,6 +2,7 @@
 
 const path = require('node:path');
 const check = require('../arguments');
+const { coded } = require('../errors');
 const { OfflineSessions } = require('../manager');
 const { serveIpc } = require('./ipc');
 const { lanesOf, originsOf, placeKey } = require('./lanes');
@@ -111,7 +112,7 @@ async function attach(options, attached, updater, repair) {
   });
   let isClosed = false;
   /** @param {any} error */
-  const warn = (error) => { if (!isClosed && error?.code !== 'ERR_CLOSED') offline.emit('warning', error); };
+  const warn = (error) => { if (!isClosed && error?.code !== 'ERR_CLOSED') offline.emit('warning', coded(error)); };
   travel.warn = warn;
   const takeUp = () => Promise.all(plainLanes.filter((_, at) => lanes[at]?.player).map((lane) => offline.reconcile(lane).catch(warn)));
   const begin = () => {

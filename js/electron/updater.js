@@ -1,6 +1,7 @@
 'use strict';
 
 const check = require('../arguments');
+const { coded } = require('../errors');
 const { switchesOf } = require('./updater-switches');
 
 /**
@@ -10,7 +11,7 @@ const { switchesOf } = require('./updater-switches');
  * @typedef {object} Assessor what of OfflineSessions is used
  * @property {(target: Partial<import('../types').PlatformInfo>) => Promise<UpdateAssessment>} assessUpdate emits `update-assessed`
  * @property {(target: Partial<import('../types').PlatformInfo>) => Promise<unknown>} prepareForUpdate
- * @property {(event: 'warning', error: unknown) => boolean} emit
+ * @property {(event: 'warning', error: import('../errors').OfflineSessionsError) => boolean} emit
  *
  * @typedef {object} UpdateInfo electron-updater's, of what is used
  * @property {string} version
@@ -190,7 +191,7 @@ async function withHints({ version, vendor } = {}, work, refused) {
 
 /** @param {Assessor} store @param {unknown} error */
 function warn(store, error) {
-  if (/** @type {any} */ (error)?.code !== 'ERR_CLOSED') store.emit('warning', error);
+  if (/** @type {any} */ (error)?.code !== 'ERR_CLOSED') store.emit('warning', coded(error));
 }
 
 module.exports = { attachUpdater };

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::store::report::Recovered;
 use crate::store::sums::DatabaseId;
 
-/// What of other sessions a source had that may be owed a release by now, where the debts are damaged.
+/// What of other sessions a source had that may be owed a release by now, where debts or pending licences are damaged.
 const PAST: &str = "
 CREATE TEMP TABLE past_session AS SELECT * FROM session WHERE false;
 CREATE TEMP TABLE past_pending AS SELECT * FROM pending WHERE false;
@@ -56,7 +56,7 @@ struct Merge<'a> {
 
 impl Merge<'_> {
     fn take(&mut self, at: usize, source: &Source<'_>) -> Result<()> {
-        let is_past = self.open.contains("debt") && !source.is_now();
+        let is_past = ["debt", "pending"].iter().any(|name| self.open.contains(name)) && !source.is_now();
         for table in self.tables.iter().filter(|_| source.has_trees()) {
             if self.open.contains(table.name) {
                 let found = table.tree(&source.pages, self.id, |row| self.insert(at, source, table, &row))?;

@@ -1,6 +1,7 @@
 //! The pages of a database file as its format has them. What stands on a page is read whether or not a tree leads to it, and whatever the
 //! file's header or its schema say. (Format: <https://www.sqlite.org/fileformat2.html#b_tree_pages>)
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use rusqlite::types::Value;
@@ -125,7 +126,7 @@ impl<'a> Node<'a> {
         Some(Record { number, values: values(&payload)? })
     }
 
-    fn payload(&self, mut cell: Bytes<'_>, length: usize, pages: &Pages<'_>) -> Option<Vec<u8>> {
+    fn payload<'b>(&self, mut cell: Bytes<'b>, length: usize, pages: &Pages<'_>) -> Option<Cow<'b, [u8]>> {
         const ON_NEXT: usize = PAGE - 4;
         const LEAST: usize = (PAGE - 12) * 32 / 255 - 23;
         let most = match self.kind {
@@ -133,7 +134,8 @@ impl<'a> Node<'a> {
             Tree::Index => (PAGE - 12) * 64 / 255 - 23,
         };
         if length <= most {
-            return cell.take(length).map(<[u8]>::to_vec);
+            // How long it is says the record itself, too.
+            return Some(Cow::Borrowed(cell.0));
         }
         if length > pages.len() * PAGE {
             return None;
@@ -146,7 +148,7 @@ impl<'a> Node<'a> {
             next = page.big_endian(4)?;
             payload.extend_from_slice(page.take(ON_NEXT.min(length - payload.len()))?);
         }
-        Some(payload)
+        Some(payload.into())
     }
 }
 
