@@ -131,51 +131,63 @@ impl Files {
 
     /// All sources of the database `id`, the latest first. So many commits are `noted` beside it.
     pub fn sources(&self, tables: &[Table], id: DatabaseId, noted: Option<i64>) -> Vec<Source<'_>> {
-        let meta = &tables[0];
-        let counted = |page: &Page| records(page).find_map(|record| number(&meta.row(&record, id)?, 2));
-        // Its page may be in another's place.
-        let commits = |pages: &Pages<'_>| {
-            let anywhere = || pages.each().find_map(|(_, page)| counted(page));
-            pages.get(meta.root).and_then(counted).or_else(anywhere)
-        };
-        let (file, log) = (self.database(), self.log());
-        let mut sources: Vec<Source<'_>> = Vec::new();
-        for (at, copy) in &self.copies {
+        let count = Count { meta: &tables[0], id };
+        let copies = self.copies.iter().map(|(at, copy)| {
             let pages = Pages::of(copy);
             let kind = Kind::Copy { at: *at };
-            sources.push(Source { own: own(&pages), state: commits(&pages), pages: Rc::new(pages), kind });
-        }
-        // Each commit counts itself.
-        let mut in_log = Vec::new();
-        for commit in &log.commits {
-            let says = commit.iter().find_map(|(_, page)| counted(page));
-            in_log.push(says.or(in_log.last().copied().flatten().map(|last: i64| last + 1)));
-        }
+            Source { own: own(&pages), state: count.of(&pages), pages: Rc::new(pages), kind }
+        });
+        let mut sources: Vec<Source<'_>> = copies.collect();
+        let (file, log) = (self.database(), self.log());
+        let in_log = count.of_each(&log);
         // A log of the past, or of another database, counts less than the file, or nothing. Where the file itself does not say, others do.
         let latest = in_log.iter().max().copied().flatten();
         let known = sources.iter().map(|copy| copy.state).max().flatten().max(noted);
-        let is_applied = latest.is_some() && latest >= commits(&file).or(known);
+        let is_applied = latest.is_some() && latest >= count.of(&file).or(known);
         let now = Rc::new(if is_applied { self.with_log() } else { self.database() });
         let places: HashSet<*const Page> = now.each().map(|(_, page)| std::ptr::from_ref(page)).collect();
         let is_replaced = |page: &&Page| !places.contains(&std::ptr::from_ref(*page));
-        let state = commits(&now);
-        let is_sure = !log.is_damaged && commits(&file).is_some() && state.is_some();
-        let kind = Kind::Damaged { is_sure };
+        let state = count.of(&now);
+        let kind = Kind::Damaged { is_sure: !log.is_damaged && count.of(&file).is_some() && state.is_some() };
         sources.insert(0, Source { own: own(&now), pages: Rc::clone(&now), state, kind });
         for (commit, state) in log.commits.iter().zip(&in_log).rev() {
             let own = commit.iter().map(|(_, page)| *page).filter(is_replaced).collect();
             sources.push(Source { own, pages: Rc::clone(&now), state: *state, kind: Kind::Before });
         }
-        let state = commits(&file).or(in_log.iter().flatten().next().map(|first| first - 1));
-        sources.push(Source {
-            own: own(&file).into_iter().filter(is_replaced).collect(),
-            pages: Rc::new(file),
-            state,
-            kind: Kind::Before,
-        });
+        let state = count.of(&file).or(in_log.iter().flatten().next().map(|first| first - 1));
+        let replaced = own(&file).into_iter().filter(is_replaced).collect();
+        sources.push(Source { own: replaced, pages: Rc::new(file), state, kind: Kind::Before });
         // Where that cannot be told of the damaged one, none is later.
         sources.sort_by_key(|source| Reverse(source.state.or(source.is_now().then_some(i64::MAX))));
         sources
+    }
+}
+
+/// How many commits there were, as the row that counts them says.
+struct Count<'a> {
+    meta: &'a Table,
+    id: DatabaseId,
+}
+
+impl Count<'_> {
+    fn of(&self, pages: &Pages<'_>) -> Option<i64> {
+        // Its page may be in another's place.
+        let anywhere = || pages.each().find_map(|(_, page)| self.on(page));
+        pages.get(self.meta.root).and_then(|page| self.on(page)).or_else(anywhere)
+    }
+
+    /// Of each commit of a log.
+    fn of_each(&self, log: &Log<'_>) -> Vec<Option<i64>> {
+        let mut counts: Vec<Option<i64>> = Vec::new();
+        for commit in &log.commits {
+            let next = counts.last().copied().flatten().map(|last| last + 1);
+            counts.push(commit.iter().find_map(|(_, page)| self.on(page)).or(next));
+        }
+        counts
+    }
+
+    fn on(&self, page: &Page) -> Option<i64> {
+        records(page).find_map(|record| number(&self.meta.row(&record, self.id)?, 2))
     }
 }
 
