@@ -90,21 +90,24 @@ impl Table {
     ) -> Result<Found> {
         let (nodes, hangs_together) = pages.tree(self.root, self.kind);
         let mut found = Found { damaged: HashSet::new(), is_whole: hangs_together };
-        let (mut rows, mut last) = (0, None);
+        let mut numbers = HashSet::new();
         for node in nodes.iter().filter(|node| node.is_leaf || self.kind == Tree::Index) {
             for record in node.records(pages) {
                 let row = record.as_ref().and_then(|record| self.row(record, id));
                 let number = record.map(|record| record.number);
-                let is_next = last.replace(number) < Some(number) || self.kind == Tree::Index;
-                found.is_whole &= row.is_some() && is_next;
+                found.is_whole &= row.is_some();
                 match row {
-                    Some(row) => take(row)?,
+                    Some(row) => {
+                        numbers.extend(number);
+                        take(row)?;
+                    }
                     None => found.damaged.extend(number),
                 }
-                rows += 1;
             }
         }
-        found.is_whole &= self.indexed(pages).is_none_or(|indexed| indexed <= rows);
+        // One of whose pages another one has taken the place hangs together, too.
+        let is_listed = |index: &u32| indexed(*index, pages).is_some_and(|indexed| indexed == numbers);
+        found.is_whole &= self.indexes.is_empty() || self.indexes.iter().any(is_listed);
         Ok(found)
     }
 
@@ -114,17 +117,17 @@ impl Table {
         let keys = at("key_ids").filter(|keys| **keys != Value::Text("[]".to_owned()))?;
         Some(format!("{:?}", (at("lane_key")?, at("content_id")?, keys)))
     }
+}
 
-    /// How many rows its indexes know of: a tree one of whose pages was exchanged for another may hang together all the same. `None`: it
-    /// has none.
-    fn indexed(&self, pages: &Pages<'_>) -> Option<usize> {
-        let count = |root: &u32| {
-            let (nodes, hangs_together) = pages.tree(*root, Tree::Index);
-            let entries: Option<Vec<Record>> = nodes.iter().flat_map(|node| node.records(pages)).collect();
-            entries.filter(|_| hangs_together).map(|entries| entries.len())
-        };
-        (!self.indexes.is_empty()).then(|| self.indexes.iter().filter_map(count).max().unwrap_or(usize::MAX))
-    }
+/// The numbers of the rows that an index leads to; `None`: it is damaged.
+fn indexed(root: u32, pages: &Pages<'_>) -> Option<HashSet<i64>> {
+    let (nodes, hangs_together) = pages.tree(root, Tree::Index);
+    let number = |record: Option<Record>| match record?.values.last()? {
+        Value::Integer(number) => Some(*number),
+        _ => None,
+    };
+    let numbers = nodes.iter().flat_map(|node| node.records(pages)).map(number).collect::<Option<_>>();
+    numbers.filter(|_| hangs_together)
 }
 
 /// What there is of a table in its own pages.
