@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::commits::Note;
 use super::error::from_io;
 use super::hold;
+use super::log;
 use super::sums::DatabaseId;
 use crate::error::{Error, Result};
 
@@ -84,7 +85,7 @@ impl Directory {
         Place {
             database: Kept::of(self.file(DATABASE_FILE)),
             lock: Kept { path: self.file(LOCK_FILE), identity: held.as_ref().and_then(identity) },
-            log: Kept::of(self.file(&format!("{DATABASE_FILE}-wal"))),
+            log: Kept::of(self.file(log::FILE)),
             commits: Note::open(self, id),
         }
     }
