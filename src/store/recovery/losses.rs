@@ -22,7 +22,7 @@ pub fn note(
     commits: i64,
 ) -> Result<()> {
     let Some(now) = sources.iter().find(|source| source.is_now()) else { return Ok(()) };
-    recovered.complete = now.is_sure() && now.state >= Some(commits);
+    recovered.complete = now.state >= Some(commits);
     let mut traces: HashMap<&str, HashSet<i64>> = HashMap::new();
     let (mut is_ours, mut in_keys) = (false, HashSet::new());
     for table in tables {
@@ -33,7 +33,7 @@ pub fn note(
             }
             Ok(())
         })?;
-        recovered.complete &= found.is_whole || !COUNTED.contains(&table.name);
+        recovered.complete &= now.has_all_of(&found) || !COUNTED.contains(&table.name);
         traces.insert(table.name, found.damaged);
     }
     traces.entry("session").or_default().extend(in_keys);

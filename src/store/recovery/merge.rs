@@ -60,7 +60,7 @@ impl Merge<'_> {
         for table in self.tables.iter().filter(|_| source.has_trees()) {
             if self.open.contains(table.name) {
                 let found = table.tree(&source.pages, self.id, |row| self.insert(at, source, table, &row))?;
-                if found.is_whole && source.is_sure() {
+                if source.has_all_of(&found) {
                     self.open.remove(table.name);
                 }
             }

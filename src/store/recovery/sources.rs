@@ -9,7 +9,7 @@ use std::rc::Rc;
 use rusqlite::types::Value;
 
 use super::pages::{Node, Page, Pages, Record};
-use super::tables::Table;
+use super::tables::{Found, Table};
 use crate::error::{Error, Result};
 use crate::store::copies;
 use crate::store::directory::{DATABASE_FILE, Directory};
@@ -38,8 +38,8 @@ pub struct Source<'a> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The database as it is.
-    Damaged { is_sure: bool },
+    /// The database as it is. Its log may be damaged, or the only one of its files that `is_own`.
+    Damaged { is_sure: bool, is_own: bool },
     /// What it had before, in pages that are replaced.
     Before,
     /// A copy, and when it was made.
@@ -56,13 +56,14 @@ impl Source<'_> {
         self.kind != Kind::Before
     }
 
-    /// Whether a table that is whole here lacks nothing that was there in this state.
-    pub fn is_sure(&self) -> bool {
-        match self.kind {
-            Kind::Damaged { is_sure } => is_sure,
-            Kind::Before => false,
-            Kind::Copy { .. } => self.state.is_some(),
-        }
+    /// Whether a table lacks nothing that was there in this state. In another database's file one may be empty, and whole.
+    pub fn has_all_of(&self, found: &Found) -> bool {
+        found.is_whole
+            && match self.kind {
+                Kind::Damaged { is_sure, is_own } => is_sure && (is_own || !found.is_empty),
+                Kind::Before => false,
+                Kind::Copy { .. } => self.state.is_some(),
+            }
     }
 }
 
@@ -148,7 +149,7 @@ impl Files {
         let places: HashSet<*const Page> = now.each().map(|(_, page)| std::ptr::from_ref(page)).collect();
         let is_replaced = |page: &&Page| !places.contains(&std::ptr::from_ref(*page));
         let state = count.of(&now);
-        let kind = Kind::Damaged { is_sure: !log.is_damaged && count.of(&file).is_some() && state.is_some() };
+        let kind = Kind::Damaged { is_sure: !log.is_damaged && state.is_some(), is_own: count.of(&file).is_some() };
         sources.insert(0, Source { own: own(&now), pages: Rc::clone(&now), state, kind });
         for (commit, state) in log.commits.iter().zip(&in_log).rev() {
             let own = commit.iter().map(|(_, page)| *page).filter(is_replaced).collect();

@@ -89,7 +89,7 @@ impl Table {
         mut take: impl FnMut(Vec<Value>) -> Result<()>,
     ) -> Result<Found> {
         let (nodes, hangs_together) = pages.tree(self.root, self.kind);
-        let mut found = Found { damaged: HashSet::new(), is_whole: hangs_together };
+        let mut found = Found { damaged: HashSet::new(), is_whole: hangs_together, is_empty: false };
         let mut numbers = HashSet::new();
         for node in nodes.iter().filter(|node| node.is_leaf || self.kind == Tree::Index) {
             for record in node.records(pages) {
@@ -108,6 +108,7 @@ impl Table {
         // One of whose pages another one has taken the place hangs together, too.
         let is_listed = |index: &u32| indexed(*index, pages).is_some_and(|indexed| indexed == numbers);
         found.is_whole &= self.indexes.is_empty() || self.indexes.iter().any(is_listed);
+        found.is_empty = numbers.is_empty();
         Ok(found)
     }
 
@@ -136,4 +137,5 @@ pub struct Found {
     pub damaged: HashSet<i64>,
     /// No other rows were there.
     pub is_whole: bool,
+    pub is_empty: bool,
 }
