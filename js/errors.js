@@ -18,6 +18,8 @@ const ERROR_CODES = Object.freeze({
   ERR_CORRUPT_DATABASE: 'The database is damaged. It is set aside and restored, `recovered` says with what; a call that still fails with this may be made again.',
   ERR_SHAKA_LAYOUT: 'Shaka Player\'s database is not of the layout that is known (version 5); nothing of it was touched.',
   ERR_DRIVER_GONE: 'The window that ran the work was closed or reloaded before it answered.',
+  ERR_NO_ANSWER: 'A driver, its window or the CDM did not answer in time; what it was to do is tried again later.',
+  ERR_NO_DRIVER: 'Sessions are stored in a lane that no driver serves: nothing of it is checked or licensed.',
   ERR_WORKER_PAGE: 'The local page that checks and licenses in a lane could not be used: it did not load, is of another origin, or our preload did not run in it.',
   ERR_NOT_ALLOWED: 'A page asked over IPC that may not: its origin is not on the list, or it is a subframe or gone already.',
   ERR_TOO_MANY_CALLS: 'A page has too many calls or holds outstanding; it may ask again when some of them have ended.',
@@ -49,8 +51,27 @@ class OfflineSessionsError extends Error {
 
 /** An error as the app may tell it by its code: one that has none was thrown by what the app gave. @param {any} cause */
 function coded(cause) {
-  if (Object.hasOwn(ERROR_CODES, cause?.code)) return /** @type {OfflineSessionsError} */ (cause);
-  return new OfflineSessionsError('ERR_CALLBACK', String(cause?.message ?? cause), { cause });
+  if (cause instanceof OfflineSessionsError) return cause;
+  const message = textOf(cause);
+  return new OfflineSessionsError(isGone(cause) ? 'ERR_DRIVER_GONE' : 'ERR_CALLBACK', message, { cause });
+}
+
+/** A driver of the app's own says that its window went by this code. @param {any} cause */
+function isGone(cause) {
+  try {
+    return cause?.code === 'ERR_DRIVER_GONE';
+  } catch {
+    return false;
+  }
+}
+
+/** Anything may be thrown, also what cannot be written. @param {any} cause @returns {string} */
+function textOf(cause) {
+  try {
+    return String(cause?.message ?? cause);
+  } catch {
+    return 'something was thrown that nobody can read';
+  }
 }
 
 module.exports = { OfflineSessionsError, ERROR_CODES, coded };

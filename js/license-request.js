@@ -1,5 +1,7 @@
 'use strict';
 
+const { OfflineSessionsError } = require('./errors');
+
 /**
  * @typedef {import('./types').LicenseRequest} LicenseRequest
  * @typedef {import('./types').ClassifyRefusalHook} ClassifyRefusalHook
@@ -19,7 +21,7 @@ const MAX_REFUSAL_BYTES = 16 * 1024;
 function createAcquireLicense(classifyRefusal) {
   /** @param {LicenseRequest} request @returns {Promise<Uint8Array>} */
   return async ({ session, requestId, message, signal }) => {
-    if (!session.licenseUrl) throw { kind: 'unreachable', message: 'no licenseUrl is stored, and no acquireLicense hook is given' };
+    if (!session.licenseUrl) throw new OfflineSessionsError('ERR_INVALID_ARGUMENT', 'no licenseUrl is stored, and no acquireLicense is given', { field: 'licenseUrl' });
     const response = await post(session.licenseUrl, requestId, message, signal);
     if (!response.ok) throw await failure(response, session, classifyRefusal);
     const licence = await read(response, MAX_LICENSE_BYTES + 1);

@@ -31,7 +31,7 @@ const { WorkLoop } = require('./work-loop');
  * @property {[Verdict]} content-blocked
  * @property {[RevalidationReport]} run-finished
  * @property {[UpdateAssessment]} update-assessed
- * @property {[OfflineSessionsError]} warning something failed that no caller was waiting for, or that does not stop the work
+ * @property {[import('./types').Warning]} warning something failed that no caller was waiting for, or that does not stop the work
  */
 
 const MAX_TIMEOUT_MS = 86_400_000;
@@ -218,7 +218,7 @@ class OfflineSessions extends EventEmitter {
     return JSON.parse(this.#calls.callNow((native) => native.verdict(contentId)));
   }
 
-  /** What would not play offline now: for a warning before quitting. @returns {Verdict[]} */
+  /** What would not play offline now, of whoever is signed in. @returns {Verdict[]} */
   unready() {
     return JSON.parse(this.#calls.callNow((native) => native.unready()));
   }
@@ -306,6 +306,7 @@ class OfflineSessions extends EventEmitter {
    * @returns {Promise<void>}
    */
   async setAccount(account) {
+    if (account === undefined) throw check.invalid('account', 'must be a string, or null for nobody');
     const given = account === null ? undefined : check.string('account', account);
     await this.#calls.call(async (native) => native.setAccount(given));
     this.#loop.nudge();
@@ -340,6 +341,7 @@ class OfflineSessions extends EventEmitter {
    */
   async reportPlayback(contentId, report) {
     check.string('contentId', contentId);
+    if (report instanceof Error) throw check.invalid('report', 'must be an object such as { error }');
     const given = check.reading('report', () => ({ ...check.object('report', report) }));
     const error = given.error === undefined || given.error === null ? null : check.reading('error', () => String(given.error));
     const json = check.toJson('report', () => ({ ...check.sessionInput('report', given), error }));
@@ -442,6 +444,8 @@ class OfflineSessions extends EventEmitter {
    */
   async erase(options) {
     const { account } = check.options(options, ['account']);
+    // An account that is not known must not be taken for all of them.
+    if (options && Object.hasOwn(options, 'account') && account === undefined) throw check.invalid('account', 'must be a string; leave it out to erase everything');
     const given = account === undefined ? undefined : check.string('account', account);
     if (given === undefined) this.#loop.callOff();
     await this.#calls.call((native) => native.erase(given));

@@ -3,9 +3,10 @@
 const { types } = require('node:util');
 const { call } = require('./native');
 const { reading, withBytes } = require('./arguments');
-const { OfflineSessionsError } = require('./errors');
+const { OfflineSessionsError, coded } = require('./errors');
 const { isCertificateRequest, isLicenseRequest, messageLimit } = require('./license-messages');
 const { licenseFailure } = require('./transport-messages');
+const { REFUSALS } = require('./words');
 
 /**
  * @typedef {import('./types').SessionDriver} SessionDriver
@@ -89,7 +90,7 @@ async function runPhase(native, host, order, signal, onRecorded) {
     });
     if (started.ok) await runTasks(native, host, driver, order, signal, onRecorded);
     else if (!signal.aborted) {
-      if (!order.isBorrowed) host.warn(started.error);
+      if (!order.isBorrowed) warn(host, order, started.error);
       // The CDM is there, and does not take what these tasks were stored with: that says nothing of the lane's others. A licence is asked for
       // only where a check has begun under the same configuration.
       if (configuration && phase !== 'license' && /** @type {any} */ (started.error)?.name === 'NotSupportedError') {
@@ -153,15 +154,17 @@ async function runTask(native, host, driver, order, task, signal) {
   host.running.delete(task.taskId);
   if (!result.ok && /** @type {any} */ (result.error)?.code === 'ERR_DRIVER_GONE') native.cutOff(order.phaseId);
   if (withdrawn.signal.aborted || (signal.aborted && !result.ok)) return null;
-  if (!result.ok) host.warn(result.error);
-  const outcome = result.ok ? readOutcome(host, order, result.value) : NO_ANSWER[order.phase];
+  // A driver may let through what acquireLicense has thrown.
+  const failure = order.phase === 'license' && !result.ok ? licenseFailure(result.error) : null;
+  if (!result.ok && !failure) warn(host, order, result.error, task);
+  const outcome = result.ok ? readOutcome(host, order, result.value, task) : failure ?? NO_ANSWER[order.phase];
   if (order.phase === 'license' && outcome?.kind === 'rejected') host.certificates.forget(task.session);
   const completed = await complete(native, host, order, task, outcome);
   const { plantWitness } = completed;
   if (plantWitness) {
     const planted = await attempt(undefined, order.taskTimeoutMs, async () => driver.plantWitness(order.lane, plantWitness));
     // Unplanted, it will be missed at the next launch, which checks once more than it had to.
-    if (!planted.ok && !signal.aborted) host.warn(planted.error);
+    if (!planted.ok && !signal.aborted) warn(host, order, planted.error);
   }
   if (completed.changed.length > 0) host.changed(completed.changed.map(withBytes));
   return completed.stale ? null : completed;
@@ -172,15 +175,21 @@ async function runTask(native, host, driver, order, task, signal) {
  * @param {Host} host
  * @param {PhaseOrder} order
  * @param {unknown} value
+ * @param {TaskOrder} task
  * @returns {any}
  */
-function readOutcome(host, order, value) {
+function readOutcome(host, order, value, task) {
   try {
     return reading('outcome', () => JSON.parse(JSON.stringify(value) ?? 'null'));
   } catch (error) {
-    host.warn(error);
+    warn(host, order, error, task);
     return NO_ANSWER[order.phase];
   }
+}
+
+/** @param {Host} host @param {PhaseOrder} order @param {unknown} error @param {TaskOrder} [task] */
+function warn(host, { lane, phase }, error, task) {
+  host.warn(Object.assign(coded(error), { lane, phase, contentId: task?.session?.contentId }));
 }
 
 /**
@@ -191,13 +200,14 @@ function readOutcome(host, order, value) {
  * @param {unknown} outcome
  * @returns {Promise<Completed>}
  */
-async function complete(native, host, order, { taskId }, outcome) {
+async function complete(native, host, order, task, outcome) {
+  const { taskId } = task;
   try {
     return JSON.parse(await call(native.complete(taskId, JSON.stringify(outcome))));
   } catch (error) {
     // The driver's answer makes no sense. The task must end all the same, without prejudice to the licence.
     if (!(error instanceof OfflineSessionsError) || error.code !== 'ERR_INVALID_ARGUMENT') throw error;
-    host.warn(error);
+    warn(host, order, error, task);
     return JSON.parse(await call(native.complete(taskId, JSON.stringify(NO_ANSWER[order.phase]))));
   }
 }
@@ -230,7 +240,7 @@ async function perform(native, host, driver, order, task, signal, withdraw) {
       } catch (cause) {
         const failure = licenseFailure(cause);
         if (failure) throw failure;
-        if (!signal.aborted) host.warn(new OfflineSessionsError('ERR_CALLBACK', 'acquireLicense gave no licence, and did not say why', { cause }));
+        if (!signal.aborted) warn(host, order, noLicence(cause), task);
         throw { kind: 'unreachable', message: String(readable(cause)) };
       }
     };
@@ -269,6 +279,13 @@ async function perform(native, host, driver, order, task, signal, withdraw) {
   }
 }
 
+/** @param {any} cause */
+function noLicence(cause) {
+  if (cause instanceof OfflineSessionsError) return cause;
+  const what = cause?.kind === 'refused' ? `refused it with a reason that is none of ${REFUSALS.join(', ')}` : 'gave none, and did not say why';
+  return new OfflineSessionsError('ERR_CALLBACK', `what was asked for a licence ${what}`, { cause });
+}
+
 /** @param {unknown} value */
 const isBytes = (value) => value instanceof Uint8Array || types.isAnyArrayBuffer(value);
 
@@ -286,7 +303,7 @@ async function attempt(outer, timeoutMs, work) {
   const abort = () => controller.abort(outer?.reason);
   if (outer?.aborted) abort();
   outer?.addEventListener('abort', abort, { once: true });
-  const timer = setTimeout(() => controller.abort(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs).unref();
+  const timer = setTimeout(() => controller.abort(new OfflineSessionsError('ERR_NO_ANSWER', `no answer in ${timeoutMs} ms`)), timeoutMs).unref();
   try {
     const aborted = new Promise((_resolve, reject) => {
       controller.signal.addEventListener('abort', () => reject(controller.signal.reason), { once: true });

@@ -2,11 +2,9 @@
 
 const check = require('./arguments');
 const { bounded } = require('./bounded');
+const { REFUSALS } = require('./words');
 
 /** @typedef {import('./types').Refusal} Refusal */
-
-/** Why a licence server refuses. */
-const REFUSALS = ['auth', 'geo', 'entitlement', 'offline-not-allowed', 'device-limit', 'concurrency', 'revoked'];
 
 /**
  * Which titles the app's server would refuse.

@@ -50,7 +50,7 @@
  * @property {'supported' | 'unsupported' | 'unavailable'} persistentLicense
  * @property {string | null} witness
  *
- * @typedef {{ messageType: string, message: Uint8Array }} LicenseMessage
+ * @typedef {{ messageType: string, message: Uint8Array<ArrayBuffer> }} LicenseMessage
  *
  * @typedef {(message: LicenseMessage) => Promise<Uint8Array>} AcquireLicense rejects with a LicenseFailure
  *

@@ -1,5 +1,7 @@
 'use strict';
 
+const { REFUSALS } = require('./words.js');
+
 /**
  * The shapes of what a window may say. A window runs the app's page, so nothing it says is taken on trust.
  *
@@ -47,7 +49,7 @@ function isLicenseFailure(outcome) {
   const { kind, message, status = null, retryAfterMs = null, reason } = outcome;
   if (!LICENSE_FAILURES.includes(String(kind)) || !isNumberOrNull(status) || !isNumberOrNull(retryAfterMs)) return false;
   if (kind === 'rejected') return isRejected(outcome);
-  return (message === undefined || isText(message)) && (kind !== 'refused' || isText(reason, 64));
+  return (message === undefined || isText(message)) && (kind !== 'refused' || REFUSALS.includes(/** @type {any} */ (reason)));
 }
 
 /**

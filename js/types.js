@@ -224,18 +224,21 @@
  *
  * @typedef {Counts & RunEnd} RevalidationReport
  *
+ * @typedef {import('./errors').OfflineSessionsError & { lane?: Lane, phase?: import('./session-driver').PhaseName, contentId?: string }} Warning
+ *   with where, in what and for which title it happened, as far as that is known
+ *
  * @typedef {object} LicenseRequest
  * @property {DriverSession & { licenseUrl: string | null, metadata: JsonValue, account: string | null }} session
  * @property {string} requestId the same when a request is repeated after a crash, so that a server can bill once
  * @property {string} messageType EME's MediaKeyMessageType
- * @property {Uint8Array} message
+ * @property {Uint8Array<ArrayBuffer>} message
  * @property {string} replaces the session id that the new licence takes the place of
  * @property {AbortSignal} signal
  *
  * @typedef {(request: LicenseRequest) => Promise<Uint8Array | ArrayBuffer>} AcquireLicenseHook resolves with the licence, or throws
  *   an object such as `{ kind: 'refused', status: 403, reason: 'geo' }` or `{ kind: 'throttled', status: 429, retryAfterMs: 5000 }`
  *
- * @typedef {'auth' | 'geo' | 'entitlement' | 'offline-not-allowed' | 'device-limit' | 'concurrency' | 'revoked'} Refusal
+ * @typedef {import('./words').Refusal} Refusal
  *
  * @typedef {(response: { status: number, headers: Headers, body: string, session: DriverSession }) => Refusal | null | undefined
  *   | Promise<Refusal | null | undefined>} ClassifyRefusalHook names a refusal that the app recognises in a 4xx answer

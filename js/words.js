@@ -99,9 +99,13 @@ const REASONS = Object.freeze(/** @type {const} */ ({
   unknown: 'connect',
 }));
 
+/** Why a licence server refuses. */
+const REFUSALS = Object.freeze(/** @type {const} */ (['auth', 'geo', 'entitlement', 'offline-not-allowed', 'device-limit', 'concurrency', 'revoked']));
+
 /**
+ * @typedef {typeof REFUSALS[number]} Refusal
  * @typedef {keyof typeof ACTIONS} Action
  * @typedef {keyof typeof REASONS} Reason
  */
 
-module.exports = { ACTIONS, REASONS };
+module.exports = { ACTIONS, REASONS, REFUSALS };

@@ -3,7 +3,7 @@
 const { EventEmitter, once } = require('node:events');
 const { statSync } = require('node:fs');
 const path = require('node:path');
-const { OfflineSessions } = require('../..');
+const { OfflineSessions, OfflineSessionsError } = require('../..');
 const { attachElectron } = require('../../js/electron/index.js');
 const { useAttachedApp, expectNothingOf, componentsOf, updaterOf, process38, process39, PLACE } = require('../helpers/attached-app.js');
 const { BLANK, PLACE: CLEARKEY, PLAYER } = require('../helpers/electron-app.js');
@@ -157,6 +157,7 @@ describe('one call', () => {
     await put('other', 4, { origin: 'app://other' });
     expect(await offline.revalidate()).toMatchObject({ proven: 3, deferred: 1 });
     expect(offline.unready()).toMatchObject([{ contentId: 'other', reason: 'no-driver' }]);
+    expect(app.takeWarnings()).toEqual(['ERR_NO_DRIVER']);
     expect(app.electron.contents.map(({ preferences: { partition = '' } }) => partition).sort()).toEqual(['', 'persist:kids']);
     expect(app.electron.contents.map(({ loads }) => loads)).toEqual([[BLANK], [BLANK]]);
   });
@@ -348,7 +349,7 @@ describe('the CDM', () => {
 test('a CDM that could not be recorded is told again after the next sleep', async () => {
   const components = componentsOf();
   const offline = await attach({ components });
-  const updated = jest.spyOn(offline, 'updatePlatform').mockRejectedValueOnce(Object.assign(new Error('disk'), { code: 'ERR_STORAGE' }));
+  const updated = jest.spyOn(offline, 'updatePlatform').mockRejectedValueOnce(new OfflineSessionsError('ERR_STORAGE', 'disk'));
   components.version = '1.0.0.1';
   for (let times = 0; times < 3; times++) {
     app.electron.powerMonitor.emit('resume');

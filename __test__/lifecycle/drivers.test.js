@@ -102,7 +102,7 @@ describe('a driver that hangs', () => {
     const unhook = app.cdm.on('phase', never);
     expect(await offline.revalidate()).toMatchObject({ ...NOTHING, deferred: 3, nextAttemptAt: expect.any(Number) });
     expect(app.offline.unready()).toHaveLength(3);
-    expect(takeWarnings()).toEqual(['no answer in 60 ms']);
+    expect(takeWarnings()).toEqual(['ERR_NO_ANSWER']);
     unhook();
     expect(await offline.ensurePlayable('title 1')).toMatchObject({ playable: 'offline' });
   });

@@ -63,7 +63,7 @@ test('in the middle of a run everything that runs is called off, and whoever wai
   expect((await offline.list()).map(({ contentId }) => contentId)).toEqual(titles(1));
 });
 
-test.each([[{ account: 1 }, 'account'], [{ account: '' }, 'account'], [{ acount: 'x' }, 'acount']])('%j is refused', async (options, field) => {
+test.each([[{ account: 1 }, 'account'], [{ account: '' }, 'account'], [{ acount: 'x' }, 'acount'], [{ account: undefined }, 'account']])('%j is refused', async (options, field) => {
   await app.open();
   await app.store(1);
   await expect(app.offline.erase(/** @type {any} */ (options))).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT', field });

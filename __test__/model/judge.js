@@ -173,9 +173,8 @@ function whyIdle({ reference, hasDriver, nextAttemptAt }, session) {
 
 /** @param {any} warning */
 function isExplained(warning) {
-  const text = String(warning?.message ?? warning);
-  if (warning?.code === 'ERR_DRIVER_GONE' || warning?.code === 'ERR_INVALID_ARGUMENT') return true;
-  return text === 'trouble' || /^no answer in \d+ ms$/.test(text) || warning?.name === 'NotSupportedError';
+  if (['ERR_DRIVER_GONE', 'ERR_INVALID_ARGUMENT', 'ERR_NO_ANSWER'].includes(warning.code)) return true;
+  return warning.message === 'trouble' || warning.cause?.name === 'NotSupportedError';
 }
 
 module.exports = { judge, whyIdle, isProven };

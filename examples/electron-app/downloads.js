@@ -19,7 +19,7 @@ function serveDownloads(offline, ipcMain, lane) {
 
   handle('downloads:settings', async () => ({ keySystem: lane.keySystem, licenseUrl: licenseUrl() }));
   // The page's player asks for the licence of a download in this way: tokens never leave the main process.
-  handle('downloads:license', (/** @type {Uint8Array} */ message) => forwardLicense(message));
+  handle('downloads:license', (/** @type {Uint8Array<ArrayBuffer>} */ message) => forwardLicense(message));
   // Without a catalogue: what Shaka Player has stored is listed in the hidden page.
   handle('downloads:stored', async () => { await offline.reconcile(lane); });
   handle('downloads:removed', (/** @type {string} */ contentId) => offline.removeContent(contentId));

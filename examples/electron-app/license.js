@@ -6,13 +6,13 @@ const licenseUrl = () => process.env.LICENSE_URL ?? 'https://license.example.com
 
 /**
  * At the app's licence server and no other: a token goes to no address that a page or a manifest names.
- * @param {Uint8Array} message
+ * @param {Uint8Array<ArrayBuffer>} message
  * @param {Record<string, string>} [headers]
  * @param {AbortSignal} [signal]
  */
 function request(message, headers = {}, signal) {
   const authorization = `Bearer ${accessToken()}`;
-  return fetch(licenseUrl(), { method: 'POST', headers: { authorization, ...headers }, body: /** @type {any} */ (message), signal });
+  return fetch(licenseUrl(), { method: 'POST', headers: { authorization, ...headers }, body: message, signal });
 }
 
 /**
@@ -35,7 +35,7 @@ async function acquireLicense({ requestId, message, signal }) {
 
 /**
  * A licence request of the page's player.
- * @param {Uint8Array} message
+ * @param {Uint8Array<ArrayBuffer>} message
  * @returns {Promise<{ status: number, data: Uint8Array }>}
  */
 async function forwardLicense(message) {

@@ -2,7 +2,7 @@
 
 const path = require('node:path');
 const check = require('../arguments');
-const { coded } = require('../errors');
+const { OfflineSessionsError, coded } = require('../errors');
 const { OfflineSessions } = require('../manager');
 const { serveIpc } = require('./ipc');
 const { lanesOf, originsOf, placeKey } = require('./lanes');
@@ -137,7 +137,7 @@ async function attach(options, attached, updater, repair) {
     stops.push(watchConnectivity(offline, options));
     // Who could be asked in a repair? Whoever has opened the app meanwhile.
     stops.push(watchQuit(offline, app, confirmQuit && ((unready) => (!repair || repair.isOpened ? confirmQuit(unready) : true)), warn));
-    closeWindows = driveWindows(offline, options, lanes);
+    closeWindows = driveWindows(offline, options, lanes, warn);
   } catch (error) {
     await offline.close();
     throw error;
@@ -181,9 +181,10 @@ async function open(options, updater) {
  * @param {OfflineSessions} offline
  * @param {ElectronParts} electron
  * @param {AttachedLane[]} lanes
+ * @param {(error: unknown) => void} warn
  * @returns {() => void} ends it
  */
-function driveWindows(offline, electron, lanes) {
+function driveWindows(offline, electron, lanes, warn) {
   /** @type {Map<string, WindowDriver>} */
   const drivers = new Map();
   const closePages = () => { for (const driver of drivers.values()) driver.closePage(); };
@@ -193,7 +194,16 @@ function driveWindows(offline, electron, lanes) {
     if (drivers.has(placeKey(lane))) continue;
     drivers.set(placeKey(lane), new WindowDriver(() => new WorkerPage(lane, windows, ipc), { lists: lane.player !== undefined }));
   }
-  offline.useDriver((lane) => drivers.get(placeKey(lane)) ?? null);
+  /** @type {Set<string>} */
+  const unserved = new Set();
+  offline.useDriver((lane) => {
+    const driver = drivers.get(placeKey(lane));
+    if (driver) return driver;
+    const { origin, partition } = lane;
+    if (!unserved.has(placeKey(lane))) warn(new OfflineSessionsError('ERR_NO_DRIVER', `no lane has origin ${JSON.stringify(origin)} and partition ${JSON.stringify(partition)}`));
+    unserved.add(placeKey(lane));
+    return null;
+  });
   return () => {
     closePages();
     windows.stop();

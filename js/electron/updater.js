@@ -111,7 +111,10 @@ function attachUpdater(offline, autoUpdater, options) {
   };
 
   /** @param {Assessor} store @param {UpdateInfo} info */
-  const assess = (store, info) => withHints(info, (target) => store.assessUpdate(target), (error) => warn(store, error));
+  const assess = (store, info) => withHints(info, (target) => store.assessUpdate(target), (error) => {
+    warn(store, error);
+    return 'unreadable';
+  });
 
   /** @param {UpdateInfo} [info] electron-updater's; Electron's own autoUpdater gives an event, and no version */
   const onDownloaded = (info) => {
@@ -166,7 +169,7 @@ function attachUpdater(offline, autoUpdater, options) {
  * @template T
  * @param {Partial<UpdateInfo> | undefined} info
  * @param {(target: Partial<import('../types').PlatformInfo>) => Promise<T>} work
- * @param {(error: unknown) => void} refused
+ * @param {(error: unknown) => string | void} refused may say what stands for a version that cannot be read
  */
 async function withHints({ version, vendor } = {}, work, refused) {
   /** @type {Record<string, any>} */
@@ -183,8 +186,9 @@ async function withHints({ version, vendor } = {}, work, refused) {
       const { code, field } = /** @type {any} */ (error) ?? {};
       const unread = HINTS.find((name) => name in target && String(field).startsWith(name));
       if (code !== 'ERR_INVALID_ARGUMENT' || unread === undefined) throw error;
-      refused(error);
-      delete target[unread];
+      const instead = refused(error);
+      if (instead === undefined || unread === 'cdms') delete target[unread];
+      else target[unread] = instead;
     }
   }
 }

@@ -30,7 +30,7 @@ impl Engine {
         }
     }
 
-    /// The verdicts of everything stored that would not play offline now, by content id. Fills memory first if the
+    /// The verdicts of everything stored that would not play offline now, by content id, but for other accounts' titles. Fills memory first if the
     /// background has not got there yet.
     pub fn unready(&self) -> Result<Vec<Verdict>> {
         let now = self.clock.now_ms();
@@ -42,7 +42,7 @@ impl Engine {
         let mut unready: Vec<Verdict> = memory
             .content_ids()
             .map(|content| memory.verdict(content, &policy, now))
-            .filter(|verdict| verdict.playable != Playable::Offline)
+            .filter(|verdict| verdict.playable != Playable::Offline && verdict.reason != Some(Reason::OtherAccount))
             .collect();
         unready.sort_by(|a, b| a.content_id.cmp(&b.content_id));
         Ok(unready)

@@ -40,7 +40,8 @@ pub fn parse_json<T: DeserializeOwned>(text: &str) -> Result<T> {
 fn in_javascript(message: &str) -> String {
     let Some((found, expected)) = message.split_once(", expected ") else { return message.to_owned() };
     let expected = match expected {
-        "i64" | "u64" | "u32" | "u16" | "u8" | "usize" => "an integer",
+        "i64" => "an integer",
+        "u64" | "u32" | "u16" | "u8" | "usize" => "an integer from 0",
         "f64" => "a number",
         "a sequence" => "an array",
         "a map" => "an object",
