@@ -152,7 +152,8 @@ class OfflineSessions extends EventEmitter {
 
   /**
    * Stores sessions, all or none. A session that is known by (lane, contentId, sessionId) is updated. With `replace` the contents'
-   * other sessions are removed, and their licences released when there is a driver.
+   * other sessions are removed, and their licences released when there is a driver. In a lane a session id is of one content only:
+   * put for another one as well, it proves that the first has lost its licence.
    * @param {SessionInput | SessionInput[]} sessions
    * @param {{ replace?: boolean }} [options]
    * @returns {Promise<StoredSession[]>} in the order of `sessions`

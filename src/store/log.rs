@@ -2,12 +2,8 @@
 //! without an error. (Format: <https://www.sqlite.org/fileformat2.html#the_write_ahead_log>)
 
 use std::collections::HashMap;
-use std::fs;
 
-use super::directory::Directory;
-use super::error::from_io;
 use super::schema::PAGE;
-use crate::error::Result;
 
 pub const FILE: &str = "offline-sessions.sqlite3-wal";
 /// What its name has behind that of its database.
@@ -19,49 +15,36 @@ const FRAME: usize = FRAME_HEADER + PAGE;
 
 struct Frame<'a> {
     page: u32,
-    /// It ends a commit.
-    commits: bool,
-    /// Its checksum goes on from those of all frames before it.
+    /// How many pages the file has after the commit that this frame ends; 0: it ends none.
+    size: u32,
+    /// Its checksum goes on from that of the frame before it.
+    is_whole: bool,
+    /// SQLite reads it: so does that of all frames before it.
     is_valid: bool,
     data: &'a [u8; PAGE],
 }
 
-/// What stands in a log, commit by commit.
-#[derive(Default)]
-pub struct Log<'a> {
+pub struct Commit<'a> {
     /// Each page with its number, which is 0 where it cannot be right.
-    pub commits: Vec<Vec<(u32, &'a [u8; PAGE])>>,
-    /// Commits stand behind a frame that is damaged. A kill leaves an unfinished end, which is none.
-    pub is_damaged: bool,
+    pub pages: Vec<(u32, &'a [u8; PAGE])>,
+    /// SQLite reads it. Another one stands behind a frame that is damaged, or is what a commit that failed has left.
+    pub is_valid: bool,
 }
 
-impl<'a> Log<'a> {
-    /// Reads the log of a file of so many pages.
-    pub fn read(bytes: &'a [u8], pages: usize) -> Self {
-        let frames = frames(bytes);
-        let mut log = Self::default();
-        let most = pages + frames.len();
-        let valid = frames.iter().take_while(|frame| frame.is_valid).count();
-        log.is_damaged = frames[valid..].iter().any(|frame| frame.commits);
-        let mut commit = Vec::new();
-        for frame in frames {
-            let number = if frame.page as usize <= most { frame.page } else { 0 };
-            commit.push((number, frame.data));
-            if frame.commits {
-                log.commits.push(std::mem::take(&mut commit));
-            }
+/// What stands in the log of a file of so many pages, commit by commit. A kill leaves an unfinished end, which is none.
+pub fn commits(bytes: &[u8], pages: usize) -> Vec<Commit<'_>> {
+    let frames = frames(bytes);
+    // A number that was damaged must not make a file of terabytes.
+    let sizes = frames.iter().filter(|frame| frame.is_whole).map(|frame| frame.size as usize);
+    let most = sizes.max().unwrap_or_default().max(pages + frames.len());
+    let (mut commits, mut pages) = (Vec::new(), Vec::new());
+    for Frame { page, size, is_valid, data, .. } in frames {
+        pages.push((if page as usize <= most { page } else { 0 }, data));
+        if size > 0 {
+            commits.push(Commit { pages: std::mem::take(&mut pages), is_valid });
         }
-        log
     }
-}
-
-/// Whether commits of the directory's log are damaged.
-pub fn is_damaged(directory: &Directory) -> Result<bool> {
-    match fs::read(directory.file(FILE)) {
-        Ok(bytes) => Ok(Log::read(&bytes, 0).is_damaged),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(from_io(&error)),
-    }
+    commits
 }
 
 fn number(bytes: &[u8], at: usize) -> u32 {
@@ -74,8 +57,8 @@ fn frames(bytes: &[u8]) -> Vec<Frame<'_>> {
         return Vec::new();
     }
     let big_endian = number(bytes, 0) & 1 == 1;
-    let mut sum = checksum(&bytes[..24], (0, 0), big_endian);
-    let mut is_valid = sum == (number(bytes, 24), number(bytes, 28));
+    let sum = (number(bytes, 24), number(bytes, 28));
+    let mut is_valid = sum == checksum(&bytes[..24], (0, 0), big_endian);
     let all: Vec<&[u8; FRAME]> = bytes[HEADER..].as_chunks().0.iter().collect();
     let Some(first) = all.first() else { return Vec::new() };
     let mut counts: HashMap<&[u8], u32> = HashMap::new();
@@ -87,17 +70,37 @@ fn frames(bytes: &[u8]) -> Vec<Frame<'_>> {
         all.iter().map(|frame| &frame[8..16]).find(|salts| counts[salts] > 1).unwrap_or(&first[8..16])
     };
     let mut frames = Vec::new();
+    let (mut before, mut follows_whole) = (Some(sum), is_valid);
     for frame in &all {
-        if frame[8..16] != *salts {
-            is_valid = false;
-            continue;
-        }
         let Some(data) = frame.last_chunk() else { continue };
-        sum = checksum(data, checksum(&frame[..8], sum, big_endian), big_endian);
-        is_valid = is_valid && sum == (number(*frame, 16), number(*frame, 20));
-        frames.push(Frame { page: number(*frame, 0), commits: number(*frame, 4) != 0, is_valid, data });
+        let sum = (number(*frame, 16), number(*frame, 20));
+        let Some(mut head) = frame.first_chunk().copied() else { continue };
+        let fits = |head: &[u8; 8]| {
+            before.is_some_and(|before| checksum(data, checksum(head, before, big_endian), big_endian) == sum)
+        };
+        let is_whole = fits(&head);
+        // One bit of its page's number, or of the mark of a commit. Behind a damaged checksum another one may fit by chance.
+        if !is_whole
+            && follows_whole
+            && let Some(mended) = (0..64).map(|bit| flipped(head, bit)).find(fits)
+        {
+            head = mended;
+        }
+        follows_whole = fits(&head);
+        let has_salts = frame[8..16] == *salts;
+        is_valid &= is_whole && has_salts;
+        // No checksum covers the salts.
+        before = (has_salts || is_whole).then_some(sum);
+        if before.is_some() {
+            frames.push(Frame { page: number(&head, 0), size: number(&head, 4), is_whole, is_valid, data });
+        }
     }
     frames
+}
+
+fn flipped(mut head: [u8; 8], bit: usize) -> [u8; 8] {
+    head[bit / 8] ^= 1 << (bit % 8);
+    head
 }
 
 fn checksum(bytes: &[u8], (mut a, mut b): (u32, u32), big_endian: bool) -> (u32, u32) {

@@ -332,7 +332,7 @@ fn open_or_recover(directory: &Directory) -> Result<(Connection, DatabaseId, Opt
     }
     let opened = if is_blank {
         Err(Error::CorruptDatabase("it is not there, and a copy or a log of it is".to_owned()))
-    } else if log::is_damaged(directory)? {
+    } else if recovery::is_log_damaged(directory, held)? {
         Err(Error::CorruptDatabase("commits of its log are damaged".to_owned()))
     } else {
         open_known(directory, held)

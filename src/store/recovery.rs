@@ -1,20 +1,26 @@
 //! What is done when a database is damaged: it is set aside, and what can be read of it and of its copies, and is intact, becomes a
 //! new one. Nothing is deleted, and a kill in between loses nothing: the new database is complete before the old one is renamed.
 
+use rusqlite::{Connection, params};
+
 use super::directory::{DATABASE_FILE, Directory, replace, sync};
 use super::report::{self, Recovered};
+use super::rows::Rows;
 use super::schema;
 use super::sums::DatabaseId;
 use super::{commits, copies, log};
 use crate::error::Result;
 
+mod counts;
 mod losses;
 mod merge;
 mod pages;
 mod sources;
 mod tables;
 
+use counts::Counts;
 use sources::Files;
+pub use sources::is_log_damaged;
 
 const UNFINISHED: &str = "offline-sessions.new-0.sqlite3";
 const FINISHED: &str = "offline-sessions.new.sqlite3";
@@ -56,17 +62,26 @@ pub fn begin(directory: &Directory) -> Result<DatabaseId> {
 /// Replaces a damaged database, or one that is not there, by what is left of it and its copies. Gives the id that its rows are
 /// known by, which is `held` unless that is what is damaged.
 pub fn recover(directory: &Directory, held: Option<DatabaseId>) -> Result<(DatabaseId, Recovered)> {
-    finish(directory)?;
-    let recovered = rebuild(directory, held);
+    if finish(directory)?
+        && let (Some(recovered), Some(id)) = (report::untold(directory), directory.read_id())
+    {
+        return Ok((id, recovered));
+    }
+    let untold = report::untold(directory);
+    let recovered = rebuild(directory, held, untold.as_ref());
     if recovered.is_err() && directory.file(DATABASE_FILE).exists() {
         // Work goes on with the damaged one, so what was rebuilt is out of date with the next commit.
         remove_unfinished(directory)?;
-        report::forget(directory)?;
+        report::note(directory, untold.as_ref())?;
     }
     recovered
 }
 
-fn rebuild(directory: &Directory, held: Option<DatabaseId>) -> Result<(DatabaseId, Recovered)> {
+fn rebuild(
+    directory: &Directory,
+    held: Option<DatabaseId>,
+    untold: Option<&Recovered>,
+) -> Result<(DatabaseId, Recovered)> {
     let files = Files::read(directory)?;
     let tables = tables::all(&schema::example()?)?;
     if let Some(newer) = files.newer(&tables) {
@@ -83,12 +98,11 @@ fn rebuild(directory: &Directory, held: Option<DatabaseId>) -> Result<(DatabaseI
     directory.create_private(&unfinished)?;
     let mut new = schema::create(&unfinished, id)?;
     new.pragma_update(None, "foreign_keys", false)?;
-    // No file of SQLite's own choice has rows of ours.
-    new.pragma_update(None, "temp_store", "MEMORY")?;
     let tx = new.transaction()?;
     let mut recovered = merge::merge(&tx, &tables, &sources, id)?;
-    losses::note(&mut recovered, &tx, &tables, &sources, id, known)?;
     tx.execute_batch(MEND)?;
+    index_named_keys(&tx)?;
+    losses::note(&mut recovered, &tx, &sources, &Counts { tables: &tables, id }, known)?;
     tx.execute("UPDATE meta SET commits = ?1", [known + 1])?;
     tx.commit()?;
     new.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
@@ -97,6 +111,9 @@ fn rebuild(directory: &Directory, held: Option<DatabaseId>) -> Result<(DatabaseI
     directory.write_id(id)?;
     let damaged = to_set_aside(directory, &copies::damaged_name(directory));
     recovered.damaged_files = damaged.into_iter().map(|(_, name)| name).collect();
+    if let Some(untold) = untold {
+        recovered.add(untold);
+    }
     report::prepare(directory, &recovered)?;
     replace(&unfinished, &directory.file(FINISHED))?;
     finish(directory)?;
@@ -118,7 +135,19 @@ const MEND: &str = "
 INSERT OR IGNORE INTO lane (id, origin, partition, key_system, generation, binding, binding_launch)
     SELECT DISTINCT lane, lane_key ->> 0, lane_key ->> 1, lane_key ->> 2, 0, '{\"electron\":\"\",\"chromium\":\"\"}', 0
     FROM session WHERE lane NOT IN (SELECT id FROM lane);
-DELETE FROM session WHERE lane NOT IN (SELECT id FROM lane);
+-- An older source may have had it under another number.
+INSERT OR IGNORE INTO lane (origin, partition, key_system, generation, binding, binding_launch)
+    SELECT DISTINCT lane_key ->> 0, lane_key ->> 1, lane_key ->> 2, 0, '{\"electron\":\"\",\"chromium\":\"\"}', 0 FROM session;
+CREATE TEMP TABLE lane_of AS SELECT session.id AS session, lane.id AS lane FROM session JOIN lane
+    ON lane.origin = lane_key ->> 0 AND lane.partition = lane_key ->> 1 AND lane.key_system = lane_key ->> 2
+    WHERE session.lane <> lane.id;
+UPDATE session SET lane = lane_of.lane FROM lane_of WHERE session.id = lane_of.session;
+DROP TABLE lane_of;
+-- What was handed out is not handed out again, whether or not it is seen any more.
+INSERT INTO sqlite_sequence (name, seq) SELECT name, 0 FROM sqlite_schema
+    WHERE name IN ('lane', 'session') AND name NOT IN (SELECT name FROM sqlite_sequence);
+UPDATE sqlite_sequence SET seq = seq + 1000 WHERE name IN ('lane', 'session');
+DELETE FROM session_key WHERE session NOT IN (SELECT id FROM session);
 INSERT OR IGNORE INTO session_key (key_id, session) SELECT value, session.id FROM session, json_each(session.key_ids);
 DELETE FROM pending WHERE session NOT IN (SELECT id FROM session);
 -- Of an earlier state than its row: adopted since. Of the others it is not known how far they had come.
@@ -134,6 +163,18 @@ DELETE FROM debt WHERE EXISTS (SELECT 1 FROM pending JOIN session ON session.id 
 UPDATE lane SET generation = 1 + max(generation, coalesce((SELECT max(max(coalesce(proven_generation, 0),
     coalesce(checked_generation, 0))) FROM session WHERE session.lane = lane.id), 0));
 ";
+
+/// The keys that init data names lead to a session, too.
+fn index_named_keys(new: &Connection) -> Result<()> {
+    let rows = Rows::new(new);
+    let mut insert = new.prepare("INSERT OR IGNORE INTO session_key (key_id, session) VALUES (?1, ?2)")?;
+    for session in rows.all_sessions()? {
+        for key_id in session.named_key_ids() {
+            insert.execute(params![key_id.to_string(), session.id])?;
+        }
+    }
+    Ok(())
+}
 
 /// What there is of the damaged database and its log, and their names when they are set aside.
 fn to_set_aside(directory: &Directory, name: &str) -> Vec<(String, String)> {

@@ -16,7 +16,7 @@ const NOTED: &str = "offline-sessions.recovered.json";
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Recovered {
-    /// What was set aside, by name; it stays for at least 90 days.
+    /// What was set aside, by name, the last first; it stays for at least 90 days.
     pub damaged_files: Vec<String>,
     /// When the copy was made from which sessions were restored, in milliseconds since 1970; null: none was.
     pub copy_at: Option<i64>,
@@ -28,6 +28,18 @@ pub struct Recovered {
     pub complete: bool,
     /// At least these rows are gone: their traces were seen, and no copy has them. Pages that cannot be read have no trace of theirs.
     pub lost: Lost,
+}
+
+impl Recovered {
+    /// What an earlier one says that nobody has heard.
+    pub fn add(&mut self, earlier: &Self) {
+        self.damaged_files.extend(earlier.damaged_files.iter().cloned());
+        self.copy_at = self.copy_at.max(earlier.copy_at);
+        self.complete &= earlier.complete;
+        self.lost.sessions += earlier.lost.sessions;
+        self.lost.pending_licenses += earlier.lost.pending_licenses;
+        self.lost.releases += earlier.lost.releases;
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +62,14 @@ pub fn prepare(directory: &Directory, recovered: &Recovered) -> Result<()> {
 pub fn confirm(directory: &Directory) -> Result<()> {
     let prepared = directory.file(PREPARED);
     if prepared.is_file() { replace(&prepared, &directory.file(NOTED)) } else { Ok(()) }
+}
+
+/// What is to be told is this again, or nothing.
+pub fn note(directory: &Directory, untold: Option<&Recovered>) -> Result<()> {
+    match untold {
+        Some(untold) => prepare(directory, untold).and_then(|()| confirm(directory)),
+        None => forget(directory),
+    }
 }
 
 /// What nobody was told yet.

@@ -232,13 +232,22 @@ fn expect_ours(connection: &Connection, id: DatabaseId) -> Result<()> {
     Ok(())
 }
 
-/// The error of a database that only newer code may write, however damaged it is otherwise: its header and its first row agree.
+/// The version of the schema of a newer database of ours, as its first page says.
 /// (Format: <https://www.sqlite.org/fileformat2.html#the_database_header>)
-pub fn newer(first_page: &[u8; PAGE], oldest_writer: i64) -> Option<Error> {
+fn newer_version(first_page: &[u8; PAGE]) -> Option<i64> {
     let number = |at: usize| first_page[at..].first_chunk().map(|four| i64::from(u32::from_be_bytes(*four)));
-    let found = number(60).filter(|_| number(68) == Some(APPLICATION_ID))?;
-    let is_newer = NEWER.contains(&found) && NEWER.contains(&oldest_writer);
-    is_newer.then_some(Error::NewerDatabase { found, known: SCHEMA_VERSION })
+    number(60).filter(|found| NEWER.contains(found) && number(68) == Some(APPLICATION_ID))
+}
+
+/// Whether a newer schema has tables and columns that this code does not know.
+pub fn has_more(first_page: &[u8; PAGE]) -> bool {
+    newer_version(first_page).is_some()
+}
+
+/// The error of a database that only newer code may write, however damaged it is otherwise: its header and its first row agree.
+pub fn newer(first_page: &[u8; PAGE], oldest_writer: i64) -> Option<Error> {
+    let found = newer_version(first_page).filter(|_| NEWER.contains(&oldest_writer))?;
+    Some(Error::NewerDatabase { found, known: SCHEMA_VERSION })
 }
 
 pub fn has_log(path: &Path) -> bool {
@@ -312,6 +321,8 @@ fn version(connection: &Connection) -> Result<i64> {
 }
 
 fn configure(connection: &Connection) -> Result<()> {
+    // No file of SQLite's own choice has rows of ours.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // On macOS a plain fsync leaves data in the drive's cache.

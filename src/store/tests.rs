@@ -2,8 +2,11 @@
 
 mod commit;
 mod commits;
+mod damage;
 mod directory;
 mod fixtures;
+mod log;
+mod losses;
 mod pages;
 mod recovery;
 mod round_trip;

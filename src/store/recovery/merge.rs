@@ -21,25 +21,25 @@ CREATE TEMP TABLE past_pending AS SELECT * FROM pending WHERE false;
 const OWE_PAST: &str = "
 INSERT OR IGNORE INTO debt (lane, content_id, session_id, capabilities, init_data_type, key_ids, launch, attempts)
     WITH past AS (
-        SELECT lane, content_id, session_id, capabilities, init_data_type, key_ids FROM past_session
-        UNION ALL SELECT lane, content_id, past_pending.session_id, capabilities, init_data_type, past_session.key_ids
+        SELECT id, lane, content_id, session_id, capabilities, init_data_type, key_ids FROM past_session
+        UNION ALL SELECT id, lane, content_id, past_pending.session_id, capabilities, init_data_type, past_session.key_ids
         FROM past_pending JOIN past_session ON past_session.id = past_pending.session)
-    SELECT *, (SELECT coalesce(max(id), 0) FROM launch), 0 FROM past;
-DROP TABLE past_session;
-DROP TABLE past_pending;
+    SELECT lane, content_id, session_id, capabilities, init_data_type, key_ids, (SELECT coalesce(max(id), 0) FROM launch), 0
+    FROM past WHERE ?1 OR id IN (SELECT id FROM session);
 ";
 
 /// Takes each row from the first source that has it intact. A table that is whole in one source says which rows there are: what older
 /// ones have was removed since.
 pub fn merge(new: &Connection, tables: &[Table], sources: &[Source<'_>], id: DatabaseId) -> Result<Recovered> {
     new.execute_batch(PAST)?;
-    // Which key leads to which session is written in the sessions.
-    let open = tables.iter().map(|table| table.name).filter(|name| !["meta", "session_key"].contains(name)).collect();
+    let open = tables.iter().map(|table| table.name).filter(|name| *name != "meta").collect();
     let mut merge = Merge { new, tables, id, open, titles: HashMap::new(), recovered: Recovered::default() };
     for (at, source) in sources.iter().enumerate() {
         merge.take(at, source)?;
     }
-    new.execute_batch(OWE_PAST)?;
+    // A session that is not on record any more may be lost, and not removed.
+    new.execute(OWE_PAST, [!merge.open.contains("session")])?;
+    new.execute_batch("DROP TABLE past_session; DROP TABLE past_pending;")?;
     Ok(merge.recovered)
 }
 
@@ -68,9 +68,20 @@ impl Merge<'_> {
         if self.open.is_empty() && !is_past {
             return Ok(());
         }
-        for node in source.own.iter().copied().filter_map(Node::read) {
-            for record in node.records(&source.pages).flatten() {
-                self.take_record(at, source, &record, is_past)?;
+        for page in &source.own {
+            let node = Node::read(page);
+            let mut is_read = node.as_ref().is_some_and(Node::is_plausible);
+            for record in node.iter().flat_map(|node| node.records(&source.pages)) {
+                is_read &= record.is_some();
+                if let Some(record) = record {
+                    self.take_record(at, source, &record, is_past)?;
+                }
+            }
+            // An empty page, or one that a row goes on in, begins with a zero.
+            if !is_read && page[0] != 0 {
+                for record in Node::anywhere(page).records(&source.pages).flatten() {
+                    self.take_record(at, source, &record, is_past)?;
+                }
             }
         }
         Ok(())

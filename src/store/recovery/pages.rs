@@ -99,6 +99,17 @@ impl<'a> Node<'a> {
         })
     }
 
+    /// A page on which a row of a table may begin at any place.
+    pub fn anywhere(page: &'a Page) -> Self {
+        Self { page, kind: Tree::Table, is_leaf: true, cells: (8..PAGE).collect() }
+    }
+
+    /// Whether its records are all that stand there, as far as its header tells.
+    pub fn is_plausible(&self) -> bool {
+        let content = usize::from(u16::from_be_bytes([self.page[5], self.page[6]]));
+        self.cells.iter().min().copied().unwrap_or(PAGE) == content
+    }
+
     /// The pages below it; 0, which is none, for one that cannot be read.
     fn children(&self) -> Vec<u32> {
         let read = |at: usize| Some(u32::from_be_bytes(*self.page.get(at..)?.first_chunk()?));

@@ -89,25 +89,24 @@ impl Table {
         mut take: impl FnMut(Vec<Value>) -> Result<()>,
     ) -> Result<Found> {
         let (nodes, hangs_together) = pages.tree(self.root, self.kind);
-        let mut found = Found { damaged: HashSet::new(), is_whole: hangs_together, is_empty: false };
+        let mut found = Found { damaged: Vec::new(), is_whole: hangs_together, is_empty: false };
         let mut numbers = HashSet::new();
         for node in nodes.iter().filter(|node| node.is_leaf || self.kind == Tree::Index) {
             for record in node.records(pages) {
                 let row = record.as_ref().and_then(|record| self.row(record, id));
-                let number = record.map(|record| record.number);
                 found.is_whole &= row.is_some();
                 match row {
                     Some(row) => {
-                        numbers.extend(number);
+                        numbers.extend(record.map(|record| record.number));
                         take(row)?;
                     }
-                    None => found.damaged.extend(number),
+                    None => found.damaged.extend(record),
                 }
             }
         }
         // One of whose pages another one has taken the place hangs together, too.
         let is_listed = |index: &u32| indexed(*index, pages).is_some_and(|indexed| indexed == numbers);
-        found.is_whole &= self.indexes.is_empty() || self.indexes.iter().any(is_listed);
+        found.is_whole &= self.kind == Tree::Index || self.indexes.is_empty() || self.indexes.iter().any(is_listed);
         found.is_empty = numbers.is_empty();
         Ok(found)
     }
@@ -116,7 +115,7 @@ impl Table {
     pub fn title(&self, row: &[Value]) -> Option<String> {
         let at = |name: &str| row.get(self.columns.iter().position(|column| column == name)?);
         let keys = at("key_ids").filter(|keys| **keys != Value::Text("[]".to_owned()))?;
-        Some(format!("{:?}", (at("lane_key")?, at("content_id")?, keys)))
+        Some(format!("{:?}", (at("lane_key")?, at("content_id")?, at("account")?, keys)))
     }
 }
 
@@ -133,8 +132,8 @@ fn indexed(root: u32, pages: &Pages<'_>) -> Option<HashSet<i64>> {
 
 /// What there is of a table in its own pages.
 pub struct Found {
-    /// The numbers of rows that are not intact, as they stand there.
-    pub damaged: HashSet<i64>,
+    /// What is no intact row of it.
+    pub damaged: Vec<Record>,
     /// No other rows were there.
     pub is_whole: bool,
     pub is_empty: bool,

@@ -3,13 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use rusqlite::Connection;
-
+use super::damage::{damage, leaves, recover, root};
 use super::fixtures::{directory, lane, open_damaged as open, session};
 use crate::model::{KeyId, Pending, Server, Session};
+use crate::store::Store;
 use crate::store::directory::DATABASE_FILE;
 use crate::store::schema::PAGE;
-use crate::store::{Recovered, Store};
 
 const SESSIONS: usize = 200;
 
@@ -61,38 +60,6 @@ fn server() -> Server {
         failures: 5,
         answered_at_ms: std::collections::VecDeque::new(),
     }
-}
-
-/// The page at which a table begins, from 0.
-fn root(path: &Path, table: &str) -> usize {
-    let file = Connection::open(path.join(DATABASE_FILE)).expect("a database");
-    let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
-    file.query_row(sql, [table], |row| row.get::<_, u32>(0)).expect("a table") as usize - 1
-}
-
-/// The leaves of a table that has several, but for the last.
-fn leaves(path: &Path, table: &str) -> Vec<usize> {
-    let bytes = fs::read(path.join(DATABASE_FILE)).expect("a file");
-    let interior = &bytes[root(path, table) * PAGE..][..PAGE];
-    assert_eq!(interior[0], 5, "it has several pages");
-    let cells = (0..usize::from(u16::from_be_bytes([interior[3], interior[4]]))).map(|n| &interior[12 + 2 * n..]);
-    let cells = cells.map(|at| usize::from(u16::from_be_bytes([at[0], at[1]])));
-    cells.map(|at| u32::from_be_bytes(*interior[at..].first_chunk().expect("four bytes")) as usize - 1).collect()
-}
-
-/// Changes the database as if it were a list of pages.
-fn damage(path: &Path, change: impl FnOnce(&mut Vec<[u8; PAGE]>)) {
-    let file = path.join(DATABASE_FILE);
-    let bytes = fs::read(&file).expect("a file");
-    let mut pages: Vec<[u8; PAGE]> = bytes.chunks_exact(PAGE).map(|page| page.try_into().expect("a page")).collect();
-    change(&mut pages);
-    fs::write(file, pages.concat()).expect("damaged");
-}
-
-/// On a thread that may block.
-fn recover(store: &Store) -> Option<Recovered> {
-    let recovered = std::thread::scope(|scope| scope.spawn(|| store.recover()).join());
-    recovered.expect("no panic").expect("it recovers")
 }
 
 /// What is on record after the recovery, which nothing of was in a copy: the sessions, and whose releases are owed.
@@ -264,4 +231,17 @@ async fn a_title_that_was_stored_anew_since_the_copy_is_on_record_once() {
     let ids = found.iter().filter(|session| session.content_id == "title 0").map(|session| session.session_id.as_str());
     assert_eq!((ids.collect::<Vec<_>>(), found.len()), (vec!["anew"], SESSIONS));
     store.close();
+}
+
+#[tokio::test]
+async fn a_bit_that_flips_in_the_header_of_a_page_costs_no_row() {
+    let original = directory();
+    let sessions = stored(original.path()).await;
+    let leaf = leaves(original.path(), "session")[1];
+    // Its kind, how many rows it has, and where the first one is.
+    for (at, bit) in [(0, 1), (0, 0x40), (4, 8), (4, 1), (3, 0x80), (9, 1), (8, 2)] {
+        let left = super::damage::killed(original.path());
+        damage(left.path(), |pages| pages[leaf][at] ^= bit);
+        assert_eq!(recovered(left.path()).0.len(), sessions.len(), "{at} {bit}");
+    }
 }
