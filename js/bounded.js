@@ -1,6 +1,7 @@
 'use strict';
 
 const { setMaxListeners } = require('node:events');
+const { OfflineSessionsError } = require('./errors');
 
 /** A window that does not list what the player has, or a server that is asked beforehand, keeps nothing else waiting for longer. */
 const ANSWER_TIMEOUT_MS = 60_000;
@@ -15,7 +16,7 @@ const ANSWER_TIMEOUT_MS = 60_000;
 async function bounded(work, signals) {
   const given = /** @type {AbortSignal[]} */ (signals.filter(Boolean));
   const timeout = new AbortController();
-  const timer = setTimeout(() => timeout.abort(new Error(`no answer in ${ANSWER_TIMEOUT_MS} ms`)), ANSWER_TIMEOUT_MS);
+  const timer = setTimeout(() => timeout.abort(new OfflineSessionsError('ERR_NO_ANSWER', `no answer in ${ANSWER_TIMEOUT_MS} ms`)), ANSWER_TIMEOUT_MS);
   const ended = AbortSignal.any([...given, timeout.signal]);
   setMaxListeners(0, ended);
   try {

@@ -88,7 +88,7 @@ async function failure(response, session, classifyRefusal) {
   const bytes = await read(response, MAX_REFUSAL_BYTES).catch(() => Buffer.alloc(0));
   const body = bytes.toString('utf8');
   const reason = await classifyRefusal?.({ status, headers, body, session }) ?? (isPage(response, bytes) ? null : recognised(status, body));
-  return reason ? { kind: 'refused', status, reason } : { kind: 'unreachable', message: `HTTP ${status}` };
+  return reason ? { kind: 'refused', status, reason } : { kind: 'unreachable', status, message: `HTTP ${status}` };
 }
 
 /** Words of licence servers that refuse by region, in a body that is not a page. */

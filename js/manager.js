@@ -280,7 +280,7 @@ class OfflineSessions extends EventEmitter {
     this.#calls.assertOpen();
     if (this.#preflight) {
       const refused = await this.#refused(abort);
-      this.#calls.callNow((native) => native.setRefused(JSON.stringify(refused)));
+      if (refused) this.#calls.callNow((native) => native.setRefused(JSON.stringify(refused)));
     }
     this.#native.spread(isSpread);
     return this.#loop.run((progress) => listener?.(progress), abort);
@@ -375,7 +375,7 @@ class OfflineSessions extends EventEmitter {
    */
   async assessUpdate(target) {
     const json = check.toJson('target', () => check.object('target', target));
-    const refused = Object.keys(await this.#refused());
+    const refused = Object.keys((await this.#refused()) ?? {});
     const assessment = JSON.parse(await this.#calls.call((native) => native.assessUpdate(json, refused)));
     this.#announcer.tell('update-assessed', assessment);
     return assessment;
@@ -408,7 +408,7 @@ class OfflineSessions extends EventEmitter {
     return { copied: await prepare() || copied, notRenewable };
   }
 
-  /** @param {AbortSignal} [signal] @returns {Promise<Record<string, import('./types').Refusal>>} by content id */
+  /** @param {AbortSignal} [signal] @returns {Promise<Record<string, import('./types').Refusal> | null>} by content id; null: nobody waits for it */
   async #refused(signal) {
     const preflight = this.#preflight;
     if (!preflight) return {};
@@ -418,7 +418,8 @@ class OfflineSessions extends EventEmitter {
     } catch (error) {
       this.#calls.assertOpen();
       // The app's server may not be there; then nobody knows.
-      if (!signal?.aborted) this.#announcer.warn(error);
+      if (signal?.aborted) return null;
+      this.#announcer.warn(error);
       return {};
     }
   }

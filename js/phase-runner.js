@@ -95,7 +95,10 @@ async function runPhase(native, host, order, signal, onRecorded) {
       // only where a check has begun under the same configuration.
       if (configuration && phase !== 'license' && /** @type {any} */ (started.error)?.name === 'NotSupportedError') {
         const outcome = order.isBorrowed ? { kind: 'gone' } : NO_ANSWER[phase];
-        for (const task of order.tasks) onRecorded(await complete(native, host, order, task, outcome));
+        for (const task of order.tasks) {
+          const completed = await complete(native, host, order, task, outcome);
+          if (!completed.stale) onRecorded(completed);
+        }
       } else failure = 'timeout';
     }
   } finally {
@@ -166,7 +169,6 @@ async function runTask(native, host, driver, order, task, signal) {
     // Unplanted, it will be missed at the next launch, which checks once more than it had to.
     if (!planted.ok && !signal.aborted) warn(host, order, planted.error);
   }
-  if (completed.changed.length > 0) host.changed(completed.changed.map(withBytes));
   return completed.stale ? null : completed;
 }
 
@@ -201,14 +203,18 @@ function warn(host, { lane, phase }, error, task) {
  * @returns {Promise<Completed>}
  */
 async function complete(native, host, order, task, outcome) {
-  const { taskId } = task;
+  const record = async (/** @type {unknown} */ what) => {
+    const completed = JSON.parse(await call(native.complete(task.taskId, JSON.stringify(what))));
+    if (completed.changed.length > 0) host.changed(completed.changed.map(withBytes));
+    return completed;
+  };
   try {
-    return JSON.parse(await call(native.complete(taskId, JSON.stringify(outcome))));
+    return await record(outcome);
   } catch (error) {
     // The driver's answer makes no sense. The task must end all the same, without prejudice to the licence.
     if (!(error instanceof OfflineSessionsError) || error.code !== 'ERR_INVALID_ARGUMENT') throw error;
     warn(host, order, error, task);
-    return JSON.parse(await call(native.complete(taskId, JSON.stringify(NO_ANSWER[order.phase]))));
+    return record(NO_ANSWER[order.phase]);
   }
 }
 

@@ -36,7 +36,7 @@
  *
  * @typedef {{ kind: 'throttled', status: number, retryAfterMs: number | null }
  *   | { kind: 'refused', status: number | null, reason: string }
- *   | { kind: 'unreachable' | 'timeout', message?: string }
+ *   | { kind: 'unreachable' | 'timeout', status?: number, message?: string }
  *   | { kind: 'server-error', status: number } | Rejected} LicenseFailure
  *
  * @typedef {{ kind: 'licensed', sessionId: string, keyStatuses: KeyStatuses, expiration: number | null }

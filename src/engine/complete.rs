@@ -61,7 +61,9 @@ impl Engine {
         let Some(ground) = self.ground(task_id) else {
             return Ok(Completed { stale: true, ..Completed::default() });
         };
-        let outcome = read_outcome(&ground.task.kind, outcome).map_err(|error| error.within("outcome"))?;
+        let told = outcome;
+        let outcome = read_outcome(&ground.task.kind, told).map_err(|error| error.within("outcome"))?;
+        log(&ground, told, &outcome);
         if !self.take(task_id) {
             return Ok(Completed { stale: true, ..Completed::default() });
         }
@@ -148,6 +150,16 @@ impl Engine {
         let task = memory.tasks.get_mut(&task_id).filter(|task| !task.completing);
         task.map(|task| task.completing = true).is_some()
     }
+}
+
+/// For whoever has nothing but the log. Texts are left out: what a server or a page says may hold a token.
+fn log(ground: &Ground, told: &str, outcome: &Outcome) {
+    let told: serde_json::Value = serde_json::from_str(told).unwrap_or_default();
+    let kind = told["kind"].as_str().or(told.as_str()).unwrap_or_default();
+    let (status, system_code) = (told["status"].as_u64(), told["systemCode"].as_i64());
+    let reason = if let Outcome::License(LicenseOutcome::Refused { reason }) = outcome { Some(reason) } else { None };
+    let (lane, row) = (ground.task.lane, ground.task.kind.row());
+    tracing::debug!(lane, row, kind, status, system_code, ?reason, "outcome");
 }
 
 fn settle(memory: &mut Memory, (task, lane): (TaskId, LaneId), effects: &Effects, policy: &Policy, now: Millis) {

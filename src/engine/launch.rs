@@ -138,7 +138,14 @@ impl Engine {
         let servers = servers.into_iter().map(|server| (Arc::clone(&server.origin), server)).collect();
         memory.gate = Arc::new(Gate { servers, budget: Budget { hour, requests }, ..Gate::default() });
         memory.debts.extend(debts.into_iter().map(|debt| (debt.id, debt)));
-        tracing::info!(launch = report.launch_id, changes = report.changes.len(), suspects = report.suspects, "launch");
+        let version = env!("CARGO_PKG_VERSION");
+        tracing::info!(
+            version,
+            launch = report.launch_id,
+            changes = report.changes.len(),
+            suspects = report.suspects,
+            "launch"
+        );
         Ok(report)
     }
 

@@ -27,7 +27,7 @@ struct Frame<'a> {
 pub struct Commit<'a> {
     /// Each page with its number, which is 0 where it cannot be right.
     pub pages: Vec<(u32, &'a [u8; PAGE])>,
-    /// SQLite reads it. Another one stands behind a frame that is damaged, or is what a commit that failed has left.
+    /// SQLite reads it. Of another one, or before it, a frame is damaged, or it is what a commit that failed has left.
     pub is_valid: bool,
 }
 

@@ -234,6 +234,7 @@ impl Store {
         if let Some(refused) = &self.refused {
             return Err(refused.error.clone());
         }
+        self.forget_told();
         let _exchanging = self.exchange.blocking_write();
         match self.is_sound() {
             Ok(true) => return Ok(None),
@@ -323,9 +324,13 @@ fn open_or_recover(directory: &Directory) -> Result<(Connection, DatabaseId, Opt
     let is_blank = is_empty(&path);
     if is_blank && is_empty(&log) && copies::copies(directory).is_empty() {
         // Where an id is, a database was.
-        let lost = directory.has_id().then(Recovered::default);
-        if let Some(lost) = &lost {
-            report::prepare(directory, lost).and_then(|()| report::confirm(directory))?;
+        let lost = directory.has_id().then(|| {
+            let mut lost = Recovered::default();
+            untold.iter().for_each(|untold| lost.add(untold));
+            lost
+        });
+        if lost.is_some() {
+            report::note(directory, lost.as_ref())?;
         }
         let id = recovery::begin(directory)?;
         return Ok((schema::open(&path, id)?, id, lost.or(untold)));

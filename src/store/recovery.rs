@@ -1,15 +1,15 @@
 //! What is done when a database is damaged: it is set aside, and what can be read of it and of its copies, and is intact, becomes a
-//! new one. Nothing is deleted, and a kill in between loses nothing: the new database is complete before the old one is renamed.
+//! new one. Nothing that has anything in it is deleted, and a kill in between loses nothing: the new database is complete before the old one is renamed.
 
 use rusqlite::{Connection, params};
 
 use super::directory::{DATABASE_FILE, Directory, replace, sync};
 use super::report::{self, Recovered};
-use super::rows::Rows;
 use super::schema;
 use super::sums::DatabaseId;
 use super::{commits, copies, log};
 use crate::error::Result;
+use crate::model::named_key_ids;
 
 mod counts;
 mod losses;
@@ -138,15 +138,16 @@ INSERT OR IGNORE INTO lane (id, origin, partition, key_system, generation, bindi
 -- An older source may have had it under another number.
 INSERT OR IGNORE INTO lane (origin, partition, key_system, generation, binding, binding_launch)
     SELECT DISTINCT lane_key ->> 0, lane_key ->> 1, lane_key ->> 2, 0, '{\"electron\":\"\",\"chromium\":\"\"}', 0 FROM session;
-CREATE TEMP TABLE lane_of AS SELECT session.id AS session, lane.id AS lane FROM session JOIN lane
+CREATE TEMP TABLE renumbered AS SELECT DISTINCT session.lane AS old, lane.id AS new FROM session JOIN lane
     ON lane.origin = lane_key ->> 0 AND lane.partition = lane_key ->> 1 AND lane.key_system = lane_key ->> 2
     WHERE session.lane <> lane.id;
-UPDATE session SET lane = lane_of.lane FROM lane_of WHERE session.id = lane_of.session;
-DROP TABLE lane_of;
+UPDATE session SET lane = new FROM renumbered WHERE lane = old;
+UPDATE OR IGNORE debt SET lane = new FROM renumbered WHERE lane = old AND old NOT IN (SELECT id FROM lane);
+DROP TABLE renumbered;
 -- What was handed out is not handed out again, whether or not it is seen any more.
 INSERT INTO sqlite_sequence (name, seq) SELECT name, 0 FROM sqlite_schema
-    WHERE name IN ('lane', 'session') AND name NOT IN (SELECT name FROM sqlite_sequence);
-UPDATE sqlite_sequence SET seq = seq + 1000 WHERE name IN ('lane', 'session');
+    WHERE name IN ('launch', 'lane', 'session') AND name NOT IN (SELECT name FROM sqlite_sequence);
+UPDATE sqlite_sequence SET seq = seq + 1000000 WHERE name IN ('launch', 'lane', 'session');
 DELETE FROM session_key WHERE session NOT IN (SELECT id FROM session);
 INSERT OR IGNORE INTO session_key (key_id, session) SELECT value, session.id FROM session, json_each(session.key_ids);
 DELETE FROM pending WHERE session NOT IN (SELECT id FROM session);
@@ -161,16 +162,20 @@ DELETE FROM debt WHERE EXISTS (SELECT 1 FROM session
 DELETE FROM debt WHERE EXISTS (SELECT 1 FROM pending JOIN session ON session.id = pending.session
     WHERE session.lane = debt.lane AND pending.session_id = debt.session_id);
 UPDATE lane SET generation = 1 + max(generation, coalesce((SELECT max(max(coalesce(proven_generation, 0),
-    coalesce(checked_generation, 0))) FROM session WHERE session.lane = lane.id), 0));
+    coalesce(checked_generation, 0))) FROM session WHERE session.lane = lane.id), 0),
+    coalesce((SELECT max(generation) FROM evidence WHERE evidence.lane = lane.id), 0),
+    coalesce((SELECT max(bad_in) FROM debt WHERE debt.lane = lane.id), 0));
 ";
 
 /// The keys that init data names lead to a session, too.
 fn index_named_keys(new: &Connection) -> Result<()> {
-    let rows = Rows::new(new);
     let mut insert = new.prepare("INSERT OR IGNORE INTO session_key (key_id, session) VALUES (?1, ?2)")?;
-    for session in rows.all_sessions()? {
-        for key_id in session.named_key_ids() {
-            insert.execute(params![key_id.to_string(), session.id])?;
+    let mut sessions = new.prepare("SELECT id, init_data_type, init_data FROM session WHERE init_data IS NOT NULL")?;
+    let mut rows = sessions.query([])?;
+    while let Some(row) = rows.next()? {
+        let (kind, data): (Option<String>, Vec<u8>) = (row.get(1)?, row.get(2)?);
+        for key_id in named_key_ids(kind.as_deref(), Some(&data)) {
+            insert.execute(params![key_id.to_string(), row.get::<_, i64>(0)?])?;
         }
     }
     Ok(())

@@ -20,11 +20,11 @@ pub struct Recovered {
     pub damaged_files: Vec<String>,
     /// When the copy was made from which sessions were restored, in milliseconds since 1970; null: none was.
     pub copy_at: Option<i64>,
-    /// Stored sessions that were intact in the damaged file.
+    /// Stored sessions that were intact in the damaged file or its log.
     pub kept: usize,
     /// Stored sessions that only a copy had; they are as they were then.
     pub restored: usize,
-    /// Every stored session, pending licence and debt of the damaged file is there, as it was.
+    /// Every stored session, pending licence and debt of the damaged file is there. What was pending is verified anew.
     pub complete: bool,
     /// At least these rows are gone: their traces were seen, and no copy has them. Pages that cannot be read have no trace of theirs.
     pub lost: Lost,

@@ -16,7 +16,7 @@ pub struct Counts<'a> {
 /// The commits of a log with what they count, as far as that is known.
 pub struct CountedLog<'a> {
     pub commits: Vec<(Commit<'a>, Option<i64>)>,
-    /// Commits stand behind a frame that is damaged.
+    /// A frame of a commit, or of one before it, is damaged.
     pub is_damaged: bool,
 }
 
@@ -35,6 +35,7 @@ impl Counts<'_> {
         for at in (1..counts.len()).rev() {
             counts[at - 1] = counts[at - 1].or(counts[at].map(|next| next - 1));
         }
+        let are_known: Vec<bool> = counts.iter().map(Option::is_some).collect();
         let is_ours =
             |commit: &Commit<'_>| commit.pages.iter().any(|(_, page)| records(page).any(|record| self.is_row(&record)));
         let mut last = in_file.filter(|_| commits.iter().any(is_ours));
@@ -44,9 +45,10 @@ impl Counts<'_> {
         }
         let mut log = CountedLog { commits: Vec::new(), is_damaged: false };
         let mut last = None;
-        for (commit, count) in commits.into_iter().zip(counts) {
+        for ((commit, count), is_known) in commits.into_iter().zip(counts).zip(are_known) {
             // What a commit that failed has left behind the last one is none: it counts less, or not at all.
-            let goes_on = || count > last && commit.pages.iter().any(|(number, _)| *number == self.tables[0].root);
+            let has_page = || commit.pages.iter().any(|(number, _)| *number == self.tables[0].root);
+            let goes_on = || count > last && (is_known || has_page());
             if commit.is_valid || goes_on() {
                 log.is_damaged |= !commit.is_valid;
                 last = last.max(count);

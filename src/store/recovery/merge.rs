@@ -57,8 +57,8 @@ struct Merge<'a> {
 impl Merge<'_> {
     fn take(&mut self, at: usize, source: &Source<'_>) -> Result<()> {
         let is_past = ["debt", "pending"].iter().any(|name| self.open.contains(name)) && !source.is_now();
-        for table in self.tables.iter().filter(|_| source.has_trees()) {
-            if self.open.contains(table.name) {
+        for table in self.tables {
+            if source.has_trees() && self.open.contains(table.name) {
                 let found = table.tree(&source.pages, self.id, |row| self.insert(at, source, table, &row))?;
                 if source.has_all_of(&found) {
                     self.open.remove(table.name);

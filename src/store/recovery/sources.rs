@@ -39,7 +39,7 @@ pub struct Source<'a> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The database as it is. Its log may be damaged, or the only one of its files that `is_own`.
+    /// The database as it is. Sure is what no damaged log has a part in; `is_own`: its file is, and not only its log.
     Damaged { is_sure: bool, is_own: bool },
     /// What it had before, in pages that are replaced.
     Before,
@@ -70,13 +70,15 @@ impl Source<'_> {
 
 impl Files {
     pub fn read(directory: &Directory) -> Result<Self> {
-        let copies = copies::copies(directory).into_iter();
+        // One that cannot be read has nothing to give.
+        let copies = copies::copies(directory).into_iter().filter_map(|copy| {
+            let bytes = read(&copy).inspect_err(|error| tracing::warn!(%error, "a copy cannot be read")).ok()?;
+            Some((copies::made_at(&copy).unwrap_or_default(), bytes))
+        });
         Ok(Self {
             database: read(&directory.file(DATABASE_FILE))?,
             log: read(&directory.file(log::FILE))?,
-            copies: copies
-                .map(|copy| Ok((copies::made_at(&copy).unwrap_or_default(), read(&copy)?)))
-                .collect::<Result<_>>()?,
+            copies: copies.collect(),
         })
     }
 
@@ -156,7 +158,7 @@ impl Files {
         let places: HashSet<*const Page> = now.each().map(|(_, page)| std::ptr::from_ref(page)).collect();
         let is_replaced = |page: &&Page| !places.contains(&std::ptr::from_ref(*page));
         let state = counts.of(now);
-        let kind = Kind::Damaged { is_sure: !is_damaged && state.is_some(), is_own: in_file.is_some() };
+        let kind = Kind::Damaged { is_sure: !(is_applied && is_damaged) && state.is_some(), is_own: in_file.is_some() };
         sources.insert(0, Source { own: own(now), pages: Rc::clone(now), state, kind });
         for (commit, state) in commits.iter().rev() {
             let own = commit.pages.iter().map(|(_, page)| *page).filter(is_replaced).collect();

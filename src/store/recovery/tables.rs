@@ -115,7 +115,10 @@ impl Table {
     pub fn title(&self, row: &[Value]) -> Option<String> {
         let at = |name: &str| row.get(self.columns.iter().position(|column| column == name)?);
         let keys = at("key_ids").filter(|keys| **keys != Value::Text("[]".to_owned()))?;
-        Some(format!("{:?}", (at("lane_key")?, at("content_id")?, at("account")?, keys)))
+        Some(format!(
+            "{:?}",
+            (at("lane_key")?, at("content_id")?, at("account")?, at("init_data")?, at("canary")?, keys)
+        ))
     }
 }
 

@@ -129,3 +129,28 @@ async fn what_a_commit_that_failed_has_left_behind_the_last_one_is_no_commit() {
     assert_eq!(found, (0, 1, None));
     store.close();
 }
+
+#[tokio::test]
+async fn a_frame_whose_header_is_zeroed_takes_no_other_of_its_commit_along() {
+    let directory = directory();
+    let (store, _) = open(directory.path());
+    put_titles(&store, 0..60, 100).await;
+    store.close();
+    let (store, _) = open(directory.path());
+    for n in 1..4 {
+        put_titles(&store, n * 100..n * 100 + 5, 100).await;
+    }
+    let before = killed(directory.path());
+    store.close();
+    let bytes = fs::read(before.path().join(log::FILE)).expect("a log");
+    // The page that counts comes first in its commit.
+    let meta = u32::try_from(root(directory.path(), "meta") + 1).expect("a page").to_be_bytes();
+    let counts: Vec<usize> = frames(&bytes).filter(|frame| bytes[*frame..][..4] == meta).collect();
+    for frame in &counts[..counts.len() - 1] {
+        let left = killed(before.path());
+        damage_log(left.path(), |bytes| bytes[*frame..][..24].fill(0));
+        let (store, _) = open(left.path());
+        assert_eq!([100, 200, 300].map(|n| count(&store, n..n + 5)), [5; 3], "{frame}");
+        store.close();
+    }
+}

@@ -233,3 +233,25 @@ async fn every_key_that_led_to_a_session_leads_to_it_again() {
     }
     store.close();
 }
+
+#[tokio::test]
+async fn losses_are_told_once_where_a_second_damage_is_met_in_the_same_launch() {
+    let directory = directory();
+    let (store, _) = open(directory.path());
+    put_titles(&store, 0..100, 200).await;
+    store.close();
+    let left = killed(directory.path());
+    let leaf = leaves(left.path(), "session")[1];
+    damage(left.path(), |pages| {
+        pages[0][..100].fill(0xa5);
+        pages[leaf].fill(0);
+    });
+    let (store, told) = open(left.path());
+    assert!(!told.expect("something was wrong").complete);
+    store.told();
+    let budget = root(left.path(), "budget");
+    damage(left.path(), |pages| pages[budget].fill(0));
+    assert!(recover(&store).is_some_and(|again| again.complete && again.damaged_files.len() == 1));
+    drop(store);
+    assert!(open(left.path()).1.is_some_and(|again| again.complete), "nobody has heard the second one yet");
+}
