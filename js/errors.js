@@ -1,5 +1,7 @@
 'use strict';
 
+const { types } = require('node:util');
+
 /**
  * Every code an `OfflineSessionsError` can carry, with its meaning. Codes are stable, messages are not.
  */
@@ -51,7 +53,7 @@ class OfflineSessionsError extends Error {
 
 /** An error as the app may tell it by its code: one that has none was thrown by what the app gave. @param {any} cause */
 function coded(cause) {
-  if (cause instanceof OfflineSessionsError) return cause;
+  if (types.isNativeError(cause) && cause instanceof OfflineSessionsError) return cause;
   const message = textOf(cause);
   return new OfflineSessionsError(isGone(cause) ? 'ERR_DRIVER_GONE' : 'ERR_CALLBACK', message, { cause });
 }

@@ -1,6 +1,7 @@
 'use strict';
 
 const { EventEmitter } = require('node:events');
+const { types } = require('node:util');
 const { Announcer } = require('./announcer');
 const check = require('./arguments');
 const { OfflineSessionsError } = require('./errors');
@@ -342,7 +343,7 @@ class OfflineSessions extends EventEmitter {
    */
   async reportPlayback(contentId, report) {
     check.string('contentId', contentId);
-    if (report instanceof Error) throw check.invalid('report', 'must be an object such as { error }');
+    if (types.isNativeError(report)) throw check.invalid('report', 'must be an object such as { error }');
     const given = check.reading('report', () => ({ ...check.object('report', report) }));
     const error = given.error === undefined || given.error === null ? null : check.reading('error', () => String(given.error));
     const json = check.toJson('report', () => ({ ...check.sessionInput('report', given), error }));
@@ -447,7 +448,8 @@ class OfflineSessions extends EventEmitter {
   async erase(options) {
     const { account } = check.options(options, ['account']);
     // An account that is not known must not be taken for all of them.
-    if (options && Object.hasOwn(options, 'account') && account === undefined) throw check.invalid('account', 'must be a string; leave it out to erase everything');
+    const isGiven = check.reading('options', () => Object.hasOwn(options ?? {}, 'account'));
+    if (isGiven && account === undefined) throw check.invalid('account', 'must be a string; leave it out to erase everything');
     const given = account === undefined ? undefined : check.string('account', account);
     if (given === undefined) this.#loop.callOff();
     await this.#calls.call((native) => native.erase(given));

@@ -246,7 +246,7 @@ async function perform(native, host, driver, order, task, signal, withdraw) {
       } catch (cause) {
         const failure = licenseFailure(cause);
         if (failure) throw failure;
-        if (!signal.aborted) warn(host, order, noLicence(cause), task);
+        if (!signal.aborted) warn(host, order, noLicence(readable(cause)), task);
         throw { kind: 'unreachable', message: String(readable(cause)) };
       }
     };

@@ -77,6 +77,8 @@ pub struct Node<'a> {
     pub is_leaf: bool,
     /// Where its records begin, as it says.
     cells: Vec<usize>,
+    /// They are guessed: none of them is followed to other pages.
+    are_guessed: bool,
 }
 
 impl<'a> Node<'a> {
@@ -96,12 +98,13 @@ impl<'a> Node<'a> {
             kind,
             is_leaf,
             cells: places.take(usize::from(u16::from_be_bytes([page[3], page[4]]))).collect(),
+            are_guessed: false,
         })
     }
 
     /// A page on which a row of a table may begin at any place.
     pub fn anywhere(page: &'a Page) -> Self {
-        Self { page, kind: Tree::Table, is_leaf: true, cells: (8..PAGE).collect() }
+        Self { page, kind: Tree::Table, is_leaf: true, cells: (8..PAGE).collect(), are_guessed: true }
     }
 
     /// Whether its records are all that stand there, as far as its header tells.
@@ -148,7 +151,7 @@ impl<'a> Node<'a> {
             // How long it is says the record itself, too.
             return Some(Cow::Borrowed(cell.0));
         }
-        if length > pages.len() * PAGE {
+        if self.are_guessed || length > pages.len() * PAGE {
             return None;
         }
         let fitting = LEAST + (length - LEAST) % ON_NEXT;
@@ -163,6 +166,9 @@ impl<'a> Node<'a> {
     }
 }
 
+/// More than any table of ours has columns.
+const MOST_VALUES: usize = 200;
+
 /// The values of a record. (<https://www.sqlite.org/fileformat2.html#record_format>)
 fn values(payload: &[u8]) -> Option<Vec<Value>> {
     let mut head = Bytes(payload);
@@ -172,6 +178,9 @@ fn values(payload: &[u8]) -> Option<Vec<Value>> {
     let mut head = Bytes(payload.get(read..length)?);
     let mut values = Vec::new();
     while !head.0.is_empty() {
+        if values.len() == MOST_VALUES {
+            return None;
+        }
         values.push(match head.varint()? {
             0 => Value::Null,
             kind @ 1..=4 => Value::Integer(body.big_endian(usize::try_from(kind).ok()?)?),
