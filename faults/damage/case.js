@@ -169,9 +169,7 @@ class Case {
     const rows = await this.#call('list');
     for (const { contentId } of this.#entries()) {
       const { playable, state, reason, sessions } = this.#offline.verdict(contentId);
-      // What the catalogue lacks goes when another launch has found so, too.
-      const isMine = (/** @type {StoredSession} */ row) => row.contentId === contentId && row.partition === '' && row.reason !== 'not-in-catalogue';
-      const mine = rows.filter(isMine);
+      const mine = rows.filter((/** @type {StoredSession} */ row) => row.contentId === contentId && row.partition === '');
       if (playable !== 'offline' || mine.length !== 1) throw new Error(`${contentId} has ${mine.length} rows and is ${playable} ${state} ${reason}`);
       this.#judge.offline(contentId, sessions);
     }

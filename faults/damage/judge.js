@@ -95,9 +95,11 @@ class Judge {
     const listed = rows.map((row) => rowOf(row).name);
     const names = new Set(listed);
     // What is put under an id that was lost, and told, is another download until the next launch's catalogue says otherwise.
-    const mayBeTwice = (/** @type {string} */ name) => this.told.length > 0 && this.#put.has(name);
-    const isTwice = (/** @type {string} */ name) => listed.indexOf(name) !== listed.lastIndexOf(name);
-    for (const name of names) if (isTwice(name) && !mayBeTwice(name)) this.#wrong(`${name} is on record twice`);
+    const isIncomplete = this.told.some(({ complete }) => complete === false);
+    for (const name of names) {
+      const times = listed.filter((other) => other === name).length;
+      if (times > (isIncomplete && this.#put.has(name) ? 2 : 1)) this.#wrong(`${name} is on record ${times} times`);
+    }
     for (const name of this.#titles) if (!names.has(name)) this.#missing(name, this.#standing.titles);
     for (const name of this.#unfinished) if (!held.sessionIds.has(name)) this.#missing(name, this.#standing.unfinished);
     for (const name of names) {
